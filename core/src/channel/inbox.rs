@@ -1,0 +1,83 @@
+//! What comes in over a channel.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{Address, ChannelName, Receipt};
+use crate::{
+    error::Result,
+    feedback::{Request, Response},
+    id::RequestId,
+};
+
+/// Something that a provider told a channel.
+#[derive(Clone, Debug)]
+pub enum Inbound {
+    /// A person answered.
+    Response {
+        /// The channel it came by.
+        channel: ChannelName,
+        /// Who, by the provider's signature or the log-in; never by the text.
+        from: Address,
+        /// Which question.
+        request: RequestId,
+        /// The value given.
+        value: Value,
+        /// What was said besides.
+        comment: Option<String>,
+        /// The provider's own id of this event, by which a repetition is known; `None` where it gives none.
+        event: Option<String>,
+    },
+    /// What was sent arrived, or was seen.
+    Acknowledged {
+        /// The channel it was sent over.
+        channel: ChannelName,
+        /// To whom.
+        from: Address,
+        /// Which sending.
+        receipt: Receipt,
+        /// Whether the person saw it.
+        read: bool,
+    },
+    /// Somebody who could not be reached can be now.
+    Connected {
+        /// The channel.
+        channel: ChannelName,
+        /// Who.
+        address: Address,
+    },
+}
+
+/// A response with what became of it.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The response as it is kept, with its verdict.
+    pub response: Response,
+    /// The request after it.
+    pub request: Arc<Request>,
+    /// Whether this event had come before; the response is then the earlier one.
+    pub duplicate: bool,
+}
+
+/// The hub's answer to an inbound event, to be spoken in the provider's manner.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The response and its verdict.
+    Response(Box<Recorded>),
+    /// It was noted; there is nothing to say.
+    Noted,
+}
+
+/// Where inbound events go. Implemented by the hub.
+#[async_trait]
+pub trait Inbox: fmt::Debug + Send + Sync + 'static {
+    /// Stores the event and says what became of it. When it returns `Ok` the event is durable: the provider may be
+    /// acknowledged. After an error it must not be, so that the provider sends it again.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is no such request; `Unavailable` when it could not be stored.
+    async fn accept(&self, event: Inbound) -> Result<Reply>;
+}

@@ -1,0 +1,65 @@
+//! What goes out over a channel.
+
+use std::sync::Arc;
+
+use crate::{
+    channel::Receipt,
+    clock::Timestamp,
+    feedback::Request,
+    person::UserRef,
+    secret::Secret,
+};
+
+/// What is said.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A question to answer.
+    Request {
+        /// The question.
+        request: Arc<Request>,
+        /// Who is asked by this delivery.
+        person: UserRef,
+    },
+    /// A chat message, in Markdown.
+    Message {
+        /// What it says.
+        text: String,
+    },
+    /// Something to know, in Markdown.
+    Notice {
+        /// What it says.
+        text: String,
+    },
+    /// A code that confirms an address.
+    Code {
+        /// The code.
+        code: Secret,
+        /// Until when it is good.
+        expires_at: Timestamp,
+    },
+}
+
+/// Something to send.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// What is said.
+    pub content: Content,
+    /// Where it can be answered in a browser, where it can be.
+    pub answer_url: Option<String>,
+    /// The earlier message that it belongs below.
+    pub thread: Option<Receipt>,
+    /// The person's language as a BCP 47 tag; the hub's default when absent.
+    pub locale: Option<String>,
+}
+
+impl Outbound {
+    /// The text that people read first: what a channel's `text_max` is compared with.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match &self.content {
+            Content::Request { request, .. } => &request.terms.prompt,
+            Content::Message { text } | Content::Notice { text } => text,
+            Content::Code { .. } => "",
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Faults: what kind, whether another try may help, during what, and no secret.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// The result of an operation that may fail with an [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of fault it is. The orchestrator decides by this alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The configuration does not allow it.
+    Config,
+    /// The channel cannot do this at all; its capabilities say so beforehand.
+    Unsupported,
+    /// The provider refused what was sent: too long, malformed, blocked.
+    Rejected,
+    /// The credentials are wrong, expired or revoked.
+    Auth,
+    /// The address, message or object does not exist.
+    NotFound,
+    /// The provider asks to slow down.
+    RateLimited,
+    /// The service does not answer, or answers that it is ill.
+    Unavailable,
+    /// It may or may not have happened: bytes left, no answer came.
+    Ambiguous,
+    /// What should not happen: a fault of the program or of its data.
+    Unexpected,
+}
+
+impl ErrorKind {
+    /// Whether this says that the service itself is ill, which the breaker counts.
+    #[must_use]
+    pub const fn is_illness(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Ambiguous | Self::Auth)
+    }
+}
+
+/// Whether another try may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same call will fail again.
+    Never,
+    /// After a while of the caller's choosing.
+    Backoff,
+    /// Not before this long, as the provider asked.
+    After(Duration),
+}
+
+/// A fault of an operation. Its text is safe to log and to show.
+#[derive(Debug, thiserror::Error)]
+pub struct Error {
+    kind: ErrorKind,
+    retry: Retry,
+    operation: &'static str,
+    detail: Cow<'static, str>,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A fault of `kind` during `operation` (`"slack.send"`). `detail` is a sentence for people, without secrets.
+    pub fn new(kind: ErrorKind, operation: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry = match kind {
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Ambiguous => Retry::Backoff,
+            _ => Retry::Never,
+        };
+        Self { kind, retry, operation, detail: detail.into(), source: None }
+    }
+
+    /// The channel cannot do `operation`.
+    #[must_use]
+    pub fn unsupported(operation: &'static str) -> Self {
+        Self::new(ErrorKind::Unsupported, operation, "this channel cannot do that")
+    }
+
+    /// The same fault with what lies below it, which must hold no secret either.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same fault with another word on retrying.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// What kind of fault it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether another try may help.
+    #[must_use]
+    pub const fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.detail)
+    }
+}
+
+/// One field of an input that is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct FieldError {
+    /// The path of the field, as `options[1].value`.
+    pub field: String,
+    /// What is wrong with it, for people.
+    pub detail: String,
+    /// The values that would do, where they can be listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
+}
+
+impl FieldError {
+    /// A fault of `field`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into(), allowed: Vec::new() }
+    }
+
+    /// The same fault with the values that would do.
+    #[must_use]
+    pub fn allowing<S: Into<String>>(mut self, allowed: impl IntoIterator<Item = S>) -> Self {
+        self.allowed = allowed.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.detail)?;
+        if !self.allowed.is_empty() {
+            write!(f, " (allowed: {})", self.allowed.join(", "))?;
+        }
+        Ok(())
+    }
+}

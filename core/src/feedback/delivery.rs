@@ -1,0 +1,196 @@
+//! One request, to one person, over one channel.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    channel::{Address, ChannelName, Receipt},
+    clock::Timestamp,
+    id::{DeliveryId, RequestId, UserId},
+};
+
+/// The state of a delivery, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// Waits for its attempt.
+    Queued,
+    /// An attempt has begun.
+    Sending,
+    /// The provider took it.
+    Sent,
+    /// It reached the person's device.
+    Delivered,
+    /// The person saw it.
+    Read,
+    /// It was given up.
+    Failed,
+    /// The person is not connected; it is sent when they are.
+    Skipped,
+    /// It may or may not have been sent.
+    Unknown,
+    /// The person was told how the request ended, or there was nothing to tell.
+    Settled,
+}
+
+/// The state of a delivery with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// Waits for its attempt.
+    Queued {
+        /// Not before this.
+        due: Timestamp,
+    },
+    /// An attempt has begun; it counts as dead when the lease runs out.
+    Sending {
+        /// When the lease runs out.
+        lease: Timestamp,
+    },
+    /// The provider took it.
+    Sent {
+        /// The provider's id for it.
+        receipt: Receipt,
+    },
+    /// It reached the person's device.
+    Delivered {
+        /// The provider's id for it.
+        receipt: Receipt,
+    },
+    /// The person saw it.
+    Read {
+        /// The provider's id for it.
+        receipt: Receipt,
+    },
+    /// It was given up.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// The person is not connected.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It may or may not have been sent.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing is left to tell.
+    Settled,
+}
+
+impl DeliveryState {
+    /// The state's name.
+    #[must_use]
+    pub const fn status(&self) -> DeliveryStatus {
+        match self {
+            Self::Queued { .. } => DeliveryStatus::Queued,
+            Self::Sending { .. } => DeliveryStatus::Sending,
+            Self::Sent { .. } => DeliveryStatus::Sent,
+            Self::Delivered { .. } => DeliveryStatus::Delivered,
+            Self::Read { .. } => DeliveryStatus::Read,
+            Self::Failed { .. } => DeliveryStatus::Failed,
+            Self::Skipped { .. } => DeliveryStatus::Skipped,
+            Self::Unknown { .. } => DeliveryStatus::Unknown,
+            Self::Settled => DeliveryStatus::Settled,
+        }
+    }
+
+    /// The provider's id for what was sent, while the person still sees the question.
+    #[must_use]
+    pub const fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Sent { receipt } | Self::Delivered { receipt } | Self::Read { receipt } => Some(receipt),
+            _ => None,
+        }
+    }
+
+    /// What the person's device or the person did with it. Never goes back, and says nothing about what was not sent.
+    #[must_use]
+    pub fn acknowledged(self, read: bool) -> Self {
+        match self {
+            Self::Sent { receipt } | Self::Delivered { receipt } if read => Self::Read { receipt },
+            Self::Sent { receipt } => Self::Delivered { receipt },
+            other => other,
+        }
+    }
+
+    /// What the end of the request makes of it: what nobody saw has nothing to settle; what was sent keeps its state
+    /// until its channel has told the person; what failed stays failed, with its reason.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        match self {
+            Self::Queued { .. } | Self::Skipped { .. } => Self::Settled,
+            other => other,
+        }
+    }
+}
+
+/// One try of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    /// Counts from 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// What went wrong, if anything did.
+    pub error: Option<String>,
+}
+
+/// One request, to one person, over one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// What is delivered.
+    pub request_id: RequestId,
+    /// To whom.
+    pub user_id: UserId,
+    /// Over which channel.
+    pub channel: ChannelName,
+    /// Where the person is reached there.
+    pub address: Address,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Every try, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A delivery as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
+pub struct DeliveryDocument {
+    /// Its id.
+    pub id: DeliveryId,
+    /// To whom.
+    pub user_id: UserId,
+    /// Over which channel.
+    pub channel: ChannelName,
+    /// Where the person is reached there.
+    pub address: Address,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Every try, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// When the next try is due, while one is.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+impl From<Delivery> for DeliveryDocument {
+    fn from(delivery: Delivery) -> Self {
+        let next_attempt_at = match delivery.state {
+            DeliveryState::Queued { due } => Some(due),
+            _ => None,
+        };
+        Self {
+            id: delivery.id,
+            user_id: delivery.user_id,
+            channel: delivery.channel,
+            address: delivery.address,
+            status: delivery.state.status(),
+            attempts: delivery.attempts,
+            next_attempt_at,
+        }
+    }
+}

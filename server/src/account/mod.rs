@@ -1,0 +1,103 @@
+//! Accounts: who may sign in, the service tokens of their agents, and the port that stores them.
+
+mod store;
+
+use hearback_core::{
+    Timestamp,
+    id::{TokenId, UserId},
+    person::UserRef,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use store::{AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Rotated, TokenCreated};
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Manages the hub.
+    Administrator,
+    /// Asks and answers.
+    Member,
+}
+
+/// A person's account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id and username.
+    pub user: UserRef,
+    /// The e-mail, in lower case.
+    pub email: String,
+    /// The argon2id hash of the password in PHC form; `None` for an account that cannot sign in.
+    pub password: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a service token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum TokenScope {
+    /// Ask, and cancel what it asked.
+    #[serde(rename = "feedback:write")]
+    FeedbackWrite,
+    /// Read what it asked.
+    #[serde(rename = "feedback:read")]
+    FeedbackRead,
+}
+
+impl TokenScope {
+    /// Every scope: what a token has that was made without naming any.
+    pub const ALL: [Self; 2] = [Self::FeedbackWrite, Self::FeedbackRead];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FeedbackWrite => "feedback:write",
+            Self::FeedbackRead => "feedback:read",
+        }
+    }
+}
+
+/// An agent's service token, without the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceToken {
+    /// Its id.
+    pub id: TokenId,
+    /// The name its owner gave it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<TokenScope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ceases to work; `null` for never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute; `null` before the first use.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// An account as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "User")]
+pub struct UserDocument {
+    /// Its id.
+    pub id: UserId,
+    /// Its username.
+    pub username: String,
+    /// Its e-mail.
+    pub email: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl From<Account> for UserDocument {
+    fn from(account: Account) -> Self {
+        let Account { user, email, role, created_at, .. } = account;
+        Self { id: user.id, username: user.username, email, role, created_at }
+    }
+}

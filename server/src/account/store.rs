@@ -1,0 +1,146 @@
+//! The port that stores accounts, as atomic use cases.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use hearback_core::{
+    Result, Timestamp,
+    id::{TokenId, UserId},
+    store::{Idempotency, Page},
+};
+use uuid::Uuid;
+
+use super::{Account, Role, ServiceToken};
+
+/// An account to make.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its id.
+    pub id: UserId,
+    /// Its username, in lower case.
+    pub username: String,
+    /// Its e-mail, in lower case.
+    pub email: String,
+    /// The argon2id hash of its password in PHC form.
+    pub password: String,
+    /// When it is made.
+    pub at: Timestamp,
+    /// Whether it may be made although there are accounts already.
+    pub open: bool,
+}
+
+/// What became of a registration.
+#[derive(Clone, Debug)]
+pub enum Registered {
+    /// The account; the first one is the administrator's.
+    New(Account),
+    /// Registration is closed.
+    Closed,
+    /// This field's value belongs to another account: `email` or `username`.
+    Taken(&'static str),
+}
+
+/// A service token to make.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// What is shown of it.
+    pub token: ServiceToken,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// The webhook secret, sealed by the hub's cipher.
+    pub sealed_webhook_secret: Vec<u8>,
+    /// The caller's idempotency key with the sealed answer to keep for it.
+    pub kept: Option<KeptAnswer>,
+}
+
+/// An answer kept for a repeated call, sealed since it shows a secret.
+#[derive(Clone, Debug)]
+pub struct KeptAnswer {
+    /// The key.
+    pub idempotency: Idempotency,
+    /// The answer, sealed by the hub's cipher.
+    pub sealed: Vec<u8>,
+}
+
+/// What became of making a service token.
+#[derive(Clone, Debug)]
+pub enum TokenCreated {
+    /// It is made.
+    New,
+    /// The same call made one before: its sealed answer.
+    Replayed(Vec<u8>),
+    /// The key was used with another body.
+    Mismatch,
+}
+
+/// A refresh token that begins a sign-in, or follows another.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRefresh {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// When it is given.
+    pub at: Timestamp,
+    /// When it ceases to work.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a refresh token that was shown.
+#[derive(Clone, Debug)]
+pub enum Rotated {
+    /// It was good and is used up; the new one takes its place in this sign-in.
+    New {
+        /// Whose it is.
+        account: Account,
+        /// The sign-in that both belong to.
+        family: Uuid,
+    },
+    /// Nobody knows it, it has expired, or its sign-in is over.
+    Unknown,
+    /// It had been used: somebody holds a copy. The whole sign-in is revoked.
+    Reused,
+}
+
+/// Durable accounts.
+#[async_trait]
+pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
+    /// Whether there is no account yet.
+    async fn is_empty(&self) -> Result<bool>;
+
+    /// Makes an account; the first one becomes [`Role::Administrator`], decided under the write lock.
+    async fn register(&self, new: NewAccount) -> Result<Registered>;
+
+    /// An account.
+    async fn account(&self, id: UserId) -> Result<Option<Account>>;
+
+    /// The account with this username or e-mail, in any case of letters.
+    async fn account_by_login(&self, login: &str) -> Result<Option<Account>>;
+
+    /// Makes a service token.
+    async fn create_token(&self, new: NewToken) -> Result<TokenCreated>;
+
+    /// The service tokens of an account that are not revoked, newest first, with ids below `before`.
+    async fn tokens(&self, user: UserId, before: Option<TokenId>, limit: usize) -> Result<Page<ServiceToken>>;
+
+    /// Revokes a service token of this account. Says whether there was one.
+    async fn revoke_token(&self, user: UserId, id: TokenId, at: Timestamp) -> Result<bool>;
+
+    /// The working service token with this hash, with its account.
+    async fn token_by_hash(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<(ServiceToken, Account)>>;
+
+    /// Notes that a service token was used.
+    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()>;
+
+    /// Begins a sign-in.
+    async fn begin_sign_in(&self, user: UserId, family: Uuid, first: NewRefresh) -> Result<()>;
+
+    /// Whether a sign-in goes on: neither signed out nor revoked.
+    async fn sign_in_lives(&self, family: Uuid) -> Result<bool>;
+
+    /// Uses up the refresh token with hash `shown` and puts `next` in its place; a used one revokes its sign-in.
+    async fn rotate_refresh(&self, shown: &[u8; 32], next: NewRefresh) -> Result<Rotated>;
+
+    /// Ends a sign-in.
+    async fn end_sign_in(&self, family: Uuid) -> Result<()>;
+}
