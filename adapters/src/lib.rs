@@ -1,1 +1,12 @@
+//! The adapters, one feature and one line for each kind.
 
+use hearback_core::channel::{Adapters, MemoryAdapter};
+
+#[cfg(feature = "websocket")]
+pub use hearback_websocket as websocket;
+
+/// The kinds that a `[channels.NAME]` table can name. The websocket channel is not among them: it is always there, once.
+#[must_use]
+pub fn configurable() -> Adapters {
+    Adapters::new(vec![Box::new(MemoryAdapter)])
+}

@@ -9,7 +9,13 @@ const RENEWED = 'hearback.renewed';
 export class Problem extends Error {
   constructor({ status = 0, type = 'offline', title, detail, errors, feedback, retryAfter } = {}) {
     super(detail || title || 'The hub gave no answer.');
-    Object.assign(this, { status, kind: type.split(':').pop(), errors: errors ?? [], feedback: feedback ?? null, retryAfter });
+    Object.assign(this, {
+      status,
+      kind: type.split(':').pop(),
+      errors: errors ?? [],
+      feedback: feedback ?? null,
+      retryAfter,
+    });
   }
   /** No answer came: nobody knows whether the call arrived. */
   get offline() {
@@ -27,10 +33,17 @@ export function createApi({ base = document.baseURI, onSignedOut = () => {} } = 
     const body = json !== undefined ? JSON.stringify(json) : form && new URLSearchParams(form);
     let answer, text;
     try {
-      answer = await fetch(new URL(path, base), { method, headers, body, cache: 'no-store', credentials: 'same-origin', signal: AbortSignal.timeout(TIMEOUT) });
+      answer = await fetch(new URL(path, base), {
+        method,
+        headers,
+        body,
+        cache: 'no-store',
+        credentials: 'same-origin',
+        signal: AbortSignal.timeout(TIMEOUT),
+      });
       text = await answer.text();
     } catch {
-      throw new Problem({ detail: 'No answer from the hub. Check the connection and try again.' });
+      throw new Problem({ detail: 'No answer came from the hub. Check the connection.' });
     }
     learnClock(answer.headers.get('Date'));
     let content = null;
@@ -40,19 +53,36 @@ export function createApi({ base = document.baseURI, onSignedOut = () => {} } = 
       // Below: an error page of a proxy is still an error, and a wrong type of answer is one as well.
     }
     if (answer.ok && (content !== null || !text)) return content;
-    const fallback = answer.ok ? 'The hub answered in a way that this page does not understand.' : `The hub answered with an error (${answer.status}).`;
-    throw new Problem({ detail: fallback, ...content, status: answer.status, retryAfter: answer.headers.get('Retry-After') });
+    const fallback = answer.ok
+      ? 'The hub answered in a way that this page does not understand.'
+      : `The hub answered with an error (${answer.status}).`;
+    throw new Problem({
+      detail: fallback,
+      ...content,
+      status: answer.status,
+      retryAfter: answer.headers.get('Retry-After'),
+    });
   }
 
   // Refresh tokens are good for one use, and tabs share them: one tab renews at a time, and the others notice.
-  const renewedAt = () => { try { return Number(localStorage.getItem(RENEWED)) || 0; } catch { return 0; } };
+  const renewedAt = () => {
+    try {
+      return Number(localStorage.getItem(RENEWED)) || 0;
+    } catch {
+      return 0;
+    }
+  };
   let renewing = null;
-  const alone = (work) => (navigator.locks ? navigator.locks.request(RENEWED, work) : work());
+  const alone = (work) => (globalThis.navigator?.locks ? navigator.locks.request(RENEWED, work) : work());
   const renew = (since) =>
     (renewing ??= alone(async () => {
       if (renewedAt() >= since) return;
       await once('POST', 'api/auth/refresh');
-      try { localStorage.setItem(RENEWED, String(Date.now())); } catch { /* only other tabs miss it */ }
+      try {
+        localStorage.setItem(RENEWED, String(Date.now()));
+      } catch {
+        /* only other tabs miss it */
+      }
     }).finally(() => (renewing = null)));
 
   async function call(method, path, options) {
@@ -88,6 +118,7 @@ export function createApi({ base = document.baseURI, onSignedOut = () => {} } = 
     revokeToken: (tokenId) => call('DELETE', `api/tokens/${id(tokenId)}`),
     requests: (page = {}) => call('GET', `api/feedback${query({ as: 'asked', ...page })}`),
     request: (requestId) => call('GET', `api/feedback/${id(requestId)}`),
-    respond: (requestId, response) => call('POST', `api/feedback/${id(requestId)}/responses`, { json: bodies.response(response) }),
+    respond: (requestId, response) =>
+      call('POST', `api/feedback/${id(requestId)}/responses`, { json: bodies.response(response) }),
   };
 }

@@ -17,7 +17,9 @@ import { drawTokens } from './views/tokens.js';
 const root = document.getElementById('app');
 const announcer = document.getElementById('announcer');
 const store = createStore();
-const api = createApi({ onSignedOut: () => leave('Your session has ended. Sign in to go on; what you typed is kept.') });
+const api = createApi({
+  onSignedOut: () => leave('Your session has ended. Sign in to go on; what you typed is kept.'),
+});
 const sync = createSync({ store, api });
 const page = { store, api, sync, hub: null, drafts: null, signOut, announce };
 
@@ -33,7 +35,16 @@ async function start() {
   } catch (problem) {
     if (problem.status === 401) return;
     const again = h('button', { type: 'button', class: 'primary', onclick: () => location.reload() }, 'Try again');
-    fill(root, h('main', { class: 'lonely', data: { view: 'unreachable' } }, h('h1', {}, 'The hub does not answer'), h('p', { role: 'alert' }, problem.message), again));
+    fill(
+      root,
+      h(
+        'main',
+        { class: 'lonely', data: { view: 'unreachable' } },
+        h('h1', {}, 'The hub does not answer'),
+        h('p', { role: 'alert' }, problem.message),
+        again,
+      ),
+    );
   }
 }
 
@@ -56,7 +67,10 @@ function leave(note) {
   shell?.close();
   shell = null;
   document.title = 'Sign in · Hearback';
-  view = { name: 'signin', ...drawSignIn(page, { note, onSignedIn: enter, onHubChanged: async () => (page.hub = await api.hub()) }) };
+  view = {
+    name: 'signin',
+    ...drawSignIn(page, { note, onSignedIn: enter, onHubChanged: async () => (page.hub = await api.hub()) }),
+  };
   fill(root, view.element);
   view.focus();
 }

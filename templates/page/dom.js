@@ -1,6 +1,15 @@
 // Builds elements. Text always goes in as text nodes, so nothing that an agent wrote becomes markup here.
 
-const AS_PROPERTY = new Set(['value', 'checked', 'disabled', 'hidden', 'required', 'readOnly', 'textContent', 'tabIndex']);
+const AS_PROPERTY = new Set([
+  'value',
+  'checked',
+  'disabled',
+  'hidden',
+  'required',
+  'readOnly',
+  'textContent',
+  'tabIndex',
+]);
 
 /** h('button', {class: 'primary', onclick: f, data: {answer: 'approved'}}, 'Approve') */
 export function h(tag, attributes = {}, ...children) {
@@ -12,13 +21,17 @@ export function h(tag, attributes = {}, ...children) {
     else if (AS_PROPERTY.has(name)) element[name] = value;
     else element.setAttribute(name, value === true ? '' : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
 /** Replaces what is inside `element`. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -30,7 +43,6 @@ const SHAPES = {
   back: 'M15 6l-6 6 6 6',
   minus: 'M6 12h12',
   alert: 'M12 8v5M12 16.5v.1M12 3.5L21.5 20h-19z',
-  key: 'M14.5 9.5a4.5 4.5 0 1 0-4.2 4.5L12 12.5V14h2v2h2v2h3v-3l-4.8-4.8z',
 };
 
 /** A small drawn sign; it says nothing to a screen reader, so words must stand beside it. */

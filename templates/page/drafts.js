@@ -14,7 +14,10 @@ export function createDrafts(storage, userId, clock = Date.now) {
       return otherwise;
     }
   };
-  const keys = () => quietly(() => Array.from({ length: storage.length }, (_, i) => storage.key(i)), []).filter((key) => key?.startsWith(mine));
+  const keys = () =>
+    quietly(() => Array.from({ length: storage.length }, (_, i) => storage.key(i)), []).filter((key) =>
+      key?.startsWith(mine),
+    );
 
   const drafts = {
     /** {value, comment} or null. What `value` holds is the question control's own business. */

@@ -12,7 +12,11 @@ export function sentence(request, me, from) {
   if (request.status === 'expired' && !outcome) return `Expired without an answer${when(endedAt(request), from)}`;
   if (!outcome) return 'Ended';
   if (outcome.source === 'on_expiry') {
-    return `Expired without an answer${when(outcome.at, from)}; ${valueText(request)} stands, as the asker had set for that case`;
+    const value =
+      outcome.value !== null && typeof outcome.value === 'object' && !Array.isArray(outcome.value)
+        ? 'the answer below'
+        : valueText(request);
+    return `Expired without an answer${when(outcome.at, from)}; ${value} stands, as the asker had set for that case`;
   }
   const who = !outcome.by ? 'somebody' : outcome.by.id === me?.id ? 'you' : outcome.by.username;
   const where = outcome.channel ? ` ${RESERVED[outcome.channel] ?? `on ${outcome.channel}`}` : '';

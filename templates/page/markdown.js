@@ -15,13 +15,66 @@ const marked = new Marked({
   },
 });
 
-const TAGS = ['a', 'b', 'blockquote', 'br', 'code', 'dd', 'del', 'details', 'div', 'dl', 'dt', 'em', 'h4', 'h5', 'h6', 'hr', 'i', 'img', 'input',
-  'ins', 'kbd', 'li', 'mark', 'ol', 'p', 'pre', 's', 'span', 'strong', 'sub', 'summary', 'sup', 'table', 'tbody', 'td', 'th', 'thead', 'tr', 'u', 'ul'];
-const ATTRIBUTES = ['href', 'title', 'src', 'alt', 'align', 'start', 'type', 'checked', 'disabled', 'colspan', 'rowspan'];
+const TAGS = [
+  'a',
+  'b',
+  'blockquote',
+  'br',
+  'code',
+  'dd',
+  'del',
+  'details',
+  'div',
+  'dl',
+  'dt',
+  'em',
+  'h4',
+  'h5',
+  'h6',
+  'hr',
+  'i',
+  'img',
+  'input',
+  'ins',
+  'kbd',
+  'li',
+  'mark',
+  'ol',
+  'p',
+  'pre',
+  's',
+  'span',
+  'strong',
+  'sub',
+  'summary',
+  'sup',
+  'table',
+  'tbody',
+  'td',
+  'th',
+  'thead',
+  'tr',
+  'u',
+  'ul',
+];
+const ATTRIBUTES = [
+  'href',
+  'title',
+  'src',
+  'alt',
+  'align',
+  'start',
+  'type',
+  'checked',
+  'disabled',
+  'colspan',
+  'rowspan',
+];
 const RULES = {
   ALLOWED_TAGS: TAGS,
   ALLOWED_ATTR: ATTRIBUTES, // no class, id, style or name: nothing may dress up as a part of the page
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,)/i,
+  ADD_URI_SAFE_ATTR: ATTRIBUTES.filter((name) => name !== 'href' && name !== 'src'), // the rule above is for addresses alone
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -30,7 +83,8 @@ const RULES = {
 DOMPurify.addHook('uponSanitizeElement', (node, { tagName }) => {
   if (tagName === 'img' && !/^data:image\//i.test(node.getAttribute('src') ?? '')) node.remove();
   // Only the ticked boxes of a task list; nothing in a question's text takes input.
-  if (tagName === 'input' && (node.getAttribute('type') !== 'checkbox' || !node.hasAttribute('disabled'))) node.remove();
+  if (tagName === 'input' && (node.getAttribute('type') !== 'checkbox' || !node.hasAttribute('disabled')))
+    node.remove();
 });
 DOMPurify.addHook('afterSanitizeAttributes', (node) => {
   if (node.nodeName !== 'A' || !node.hasAttribute('href')) return;

@@ -53,7 +53,9 @@ function remember(requests, request) {
 }
 
 const byDeadline = (a, b) =>
-  Number(b.urgent ?? false) - Number(a.urgent ?? false) || moment(a.expires_at) - moment(b.expires_at) || (a.id < b.id ? -1 : 1);
+  Number(b.urgent ?? false) - Number(a.urgent ?? false) ||
+  moment(a.expires_at) - moment(b.expires_at) ||
+  (a.id < b.id ? -1 : 1);
 const moment = (at) => Date.parse(at ?? '') || 0;
 
 /** When a request ended, as far as it is told. */
@@ -64,15 +66,20 @@ const byEnding = (a, b) =>
   moment(endedAt(b) ?? b.created_at) - moment(endedAt(a) ?? a.created_at) || (a.id < b.id ? 1 : -1);
 
 /** Whether the person is asked: a request that is merely looked at is not theirs to answer, and not in their inbox. */
-export const asked = (state, request) => !Array.isArray(request.to) || request.to.some((person) => person.id === state.me?.id);
+export const asked = (state, request) =>
+  !Array.isArray(request.to) || request.to.some((person) => person.id === state.me?.id);
 
 /** What waits for an answer: urgent first, then the soonest deadline. */
 export const waiting = (state) =>
-  Object.values(state.requests).filter((request) => request.status === 'pending' && asked(state, request)).sort(byDeadline);
+  Object.values(state.requests)
+    .filter((request) => request.status === 'pending' && asked(state, request))
+    .sort(byDeadline);
 
 /** What is over: the latest first. */
 export const ended = (state) =>
-  Object.values(state.requests).filter((request) => request.status !== 'pending' && asked(state, request)).sort(byEnding);
+  Object.values(state.requests)
+    .filter((request) => request.status !== 'pending' && asked(state, request))
+    .sort(byEnding);
 
 /** Of the requests that were held as pending, those which a later, complete list of the pending ones does not name. */
 export const unnamed = (held, pendingItems) => {

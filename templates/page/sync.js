@@ -33,7 +33,8 @@ export function createSync({ store, api, base = document.baseURI }) {
     onPhase(phase) {
       const { connection } = store.state;
       // The moment of the cut is the first one; later failures do not move it.
-      const since = phase === 'offline' ? connection.phase === 'offline' ? connection.since : new Date().toISOString() : null;
+      const since =
+        phase === 'offline' ? (connection.phase === 'offline' ? connection.since : new Date().toISOString()) : null;
       store.send({ type: 'page.connection', phase, since });
     },
   });

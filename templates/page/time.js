@@ -24,8 +24,8 @@ export function countdown(at, from = now()) {
   const hours = Math.floor((left % 86400) / 3600);
   const minutes = Math.floor((left % 3600) / 60);
   const seconds = left % 60;
-  if (days > 0) return { text: `${days} d ${hours} h left`, tone: 'calm' };
-  if (hours > 0) return { text: `${hours} h ${minutes} min left`, tone: 'calm' };
+  if (days > 0) return { text: `${days} d${hours ? ` ${hours} h` : ''} left`, tone: 'calm' };
+  if (hours > 0) return { text: `${hours} h${minutes ? ` ${minutes} min` : ''} left`, tone: 'calm' };
   if (minutes >= 10) return { text: `${minutes} min left`, tone: 'calm' };
   if (minutes > 0) return { text: `${minutes} min ${two(seconds)} s left`, tone: 'soon' };
   return { text: `${seconds} s left`, tone: 'last' };
@@ -45,13 +45,16 @@ export function clock(at, from = now()) {
   const time = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
   if (moment.toDateString() === new Date(from).toDateString()) return time;
   const sameYear = moment.getFullYear() === new Date(from).getFullYear();
-  const day = moment.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: sameYear ? undefined : 'numeric' });
+  const day = moment.toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    year: sameYear ? undefined : 'numeric',
+  });
   return `${day}, ${time}`;
 }
 
 /** The exact local time with its zone, for titles. */
-export const exact = (at) =>
-  new Date(at).toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'long' });
+export const exact = (at) => new Date(at).toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'long' });
 
 const watchers = new Set();
 let timer;

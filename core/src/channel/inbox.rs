@@ -9,6 +9,7 @@ use super::{Address, ChannelName, Receipt};
 use crate::{
     error::Result,
     feedback::{Request, Response},
+    hub::Responded,
     id::RequestId,
 };
 
@@ -65,7 +66,7 @@ pub struct Recorded {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The response and its verdict.
-    Response(Box<Recorded>),
+    Response(Box<Responded>),
     /// It was noted; there is nothing to say.
     Noted,
 }

@@ -1,1 +1,177 @@
-//! placeholder
+//! The orchestrator: it carries requests to people, takes the first valid answer, and tells everybody how it ended.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `create.rs`, `route.rs` | stores a request with its first deliveries; where each person is reached |
+//! | `dispatch.rs` | attempts what is due |
+//! | `respond.rs` | takes answers: from the API, and as the [`Inbox`](crate::channel::Inbox) of every channel |
+//! | `wait.rs` | parks those who wait for an ending, without a query |
+//! | `settle.rs` | tells every delivery that the request is over |
+//! | `expire.rs` | ends what nobody answered in time |
+//! | `channels.rs`, `supervise.rs` | the running channels, their health, and their restarts |
+
+mod backoff;
+mod channels;
+mod create;
+mod dispatch;
+mod expire;
+mod respond;
+mod route;
+mod settle;
+mod supervise;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{select, sync::Notify};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use channels::{ChannelState, Channels, Running};
+pub use create::CreateError;
+pub use respond::{Answer, Responded};
+
+use crate::{
+    clock::{Clock, Timestamp},
+    error::Result,
+    event::Bus,
+    id::{Ids, RequestId},
+    store::{Ended, Store},
+};
+
+/// Nothing looks for due work more often than this without being woken.
+const POLL: Duration = Duration::from_secs(30);
+/// How much work is claimed at once.
+const BATCH: usize = 64;
+/// How long after a fault of the store the loops try again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// What a lease lasts beyond the time that a send may take.
+const LEASE_MARGIN: Duration = Duration::from_secs(20);
+
+/// What the orchestrator is built with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Durable storage.
+    pub store: Arc<dyn Store>,
+    /// The bus that the store publishes on.
+    pub bus: Arc<Bus>,
+    /// The channels.
+    pub channels: Channels,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<Ids>,
+    /// The page's address with a trailing slash; a request's own is below it.
+    pub page_url: String,
+    /// How long a send may take before it counts as hanging.
+    pub send_timeout: Duration,
+}
+
+/// The orchestrator.
+pub struct Hub {
+    store: Arc<dyn Store>,
+    bus: Arc<Bus>,
+    channels: Channels,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    page_url: String,
+    lease: Duration,
+    sends_due: Notify,
+    settlements_due: Notify,
+    deadline_moved: Notify,
+    /// The deadline that the expiring loop sleeps towards, in microseconds.
+    next_deadline: AtomicI64,
+    attempts: TaskTracker,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("store", &self.store).field("channels", &self.channels).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// An orchestrator at rest; [`Hub::run`] sets it to work.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            store: parts.store,
+            bus: parts.bus,
+            channels: parts.channels,
+            clock: parts.clock,
+            ids: parts.ids,
+            page_url: parts.page_url,
+            lease: parts.send_timeout + LEASE_MARGIN,
+            sends_due: Notify::new(),
+            settlements_due: Notify::new(),
+            deadline_moved: Notify::new(),
+            next_deadline: AtomicI64::new(i64::MAX),
+            attempts: TaskTracker::new(),
+        })
+    }
+
+    /// The channels.
+    #[must_use]
+    pub fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// Works until `stop`, then lets the attempts under way end: each is bounded by the send's timeout.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let loops = TaskTracker::new();
+        loops.spawn(self.clone().dispatch(stop.clone()));
+        loops.spawn(self.clone().settle_ended(stop.clone()));
+        loops.spawn(self.clone().expire_overdue(stop.clone()));
+        for channel in self.channels.iter() {
+            loops.spawn(self.clone().supervise(channel.clone(), stop.clone()));
+        }
+        loops.close();
+        loops.wait().await;
+        self.attempts.close();
+        self.attempts.wait().await;
+    }
+
+    /// Cancels a pending request. `None` when there is no such request.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn cancel(&self, id: RequestId) -> Result<Option<Ended>> {
+        let ended = self.store.cancel(id, self.clock.now()).await?;
+        self.settlements_due.notify_one();
+        Ok(ended)
+    }
+
+    /// Where a person sees a request in their browser.
+    #[must_use]
+    pub fn request_url(&self, id: RequestId) -> String {
+        format!("{}#/requests/{id}", self.page_url)
+    }
+
+    /// Sleeps until there may be work: told so, at `due`, or after [`POLL`] at the latest. Says whether to stop.
+    async fn rest(&self, told: &Notify, due: Option<Timestamp>, stop: &CancellationToken) -> bool {
+        let latest = self.clock.now().after(POLL);
+        let until = due.map_or(latest, |due| due.min(latest));
+        select! {
+            biased;
+            () = stop.cancelled() => true,
+            () = told.notified() => false,
+            () = self.clock.sleep_until(until) => false,
+        }
+    }
+
+    /// Wakes the expiring loop when a new deadline comes before the one it sleeps towards.
+    fn note_deadline(&self, deadline: Timestamp) {
+        if deadline.micros() < self.next_deadline.load(Ordering::Acquire) {
+            self.deadline_moved.notify_one();
+        }
+    }
+}

@@ -1,1 +1,176 @@
-//! placeholder
+//! What surrounds every channel. Outermost first: trace, metrics, guard, breaker, limit, timeout.
+//!
+//! A layer sees every call through one method, [`Layer::around`]; [`Layered`] spells the [`Channel`] trait out once for
+//! all of them, so that a new ability breaks exactly one place at compile time. `run` lives as long as the hub and
+//! `reach` cannot fail, so layers leave those two alone.
+
+mod breaker;
+mod guard;
+mod limit;
+mod metrics;
+mod timeout;
+mod trace;
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+pub use breaker::{Breaker, BreakerState, BreakerStatus};
+
+use crate::{
+    channel::{
+        Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Inbox, Outbound, Reach, Receipt,
+    },
+    clock::Clock,
+    error::Result,
+    feedback::{Ending, Request},
+};
+
+/// Which of a channel's abilities is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// [`Channel::probe`].
+    Probe,
+    /// [`Channel::send`].
+    Send,
+    /// [`Channel::settle`].
+    Settle,
+    /// [`Channel::callback`].
+    Callback,
+}
+
+impl Operation {
+    /// The name in logs, metrics and errors.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Probe => "channel.probe",
+            Self::Send => "channel.send",
+            Self::Settle => "channel.settle",
+            Self::Callback => "channel.callback",
+        }
+    }
+}
+
+/// One call, as a layer sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    /// What is called.
+    operation: Operation,
+    /// The channel below this layer.
+    channel: &'a Arc<dyn Channel>,
+    /// What is sent, when something is.
+    outbound: Option<&'a Outbound>,
+}
+
+/// One concern around the calls of a channel.
+pub(crate) trait Layer: fmt::Debug + Send + Sync + 'static {
+    /// Makes the call `next`, or does not, and says what came of it.
+    fn around<T: Send>(
+        &self,
+        call: Call<'_>,
+        next: impl Future<Output = Result<T>> + Send,
+    ) -> impl Future<Output = Result<T>> + Send;
+}
+
+/// A channel with one layer around it.
+#[derive(Debug)]
+struct Layered<L> {
+    layer: L,
+    inner: Arc<dyn Channel>,
+}
+
+impl<L: Layer> Layered<L> {
+    fn call<'a>(&'a self, operation: Operation, outbound: Option<&'a Outbound>) -> Call<'a> {
+        Call { operation, channel: &self.inner, outbound }
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Channel for Layered<L> {
+    fn name(&self) -> &ChannelName {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn probe(&self) -> Result<()> {
+        self.layer.around(self.call(Operation::Probe, None), self.inner.probe()).await
+    }
+
+    async fn reach(&self, to: &Address) -> Reach {
+        self.inner.reach(to).await
+    }
+
+    async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
+        self.layer.around(self.call(Operation::Send, Some(what)), self.inner.send(to, what)).await
+    }
+
+    async fn settle(&self, to: &Address, receipt: &Receipt, request: &Request, ending: &Ending) -> Result<()> {
+        let settle = self.inner.settle(to, receipt, request, ending);
+        self.layer.around(self.call(Operation::Settle, None), settle).await
+    }
+
+    async fn run(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
+        self.inner.run(inbox, stop).await
+    }
+
+    async fn callback(&self, call: Callback, inbox: Arc<dyn Inbox>) -> Result<CallbackReply> {
+        self.layer.around(self.call(Operation::Callback, None), self.inner.callback(call, inbox)).await
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        self.inner.connect()
+    }
+}
+
+/// Puts every layer around a channel. Returns it with its breaker, whose state can be read.
+#[must_use]
+pub fn surround(channel: Arc<dyn Channel>, clock: &Arc<dyn Clock>, send_timeout: Duration) -> (Arc<dyn Channel>, Arc<Breaker>) {
+    fn wrap(layer: impl Layer, inner: Arc<dyn Channel>) -> Arc<dyn Channel> {
+        Arc::new(Layered { layer, inner })
+    }
+    let rate = channel.capabilities().send_rate;
+    let breaker = Arc::new(Breaker::new(clock.clone()));
+    let channel = wrap(timeout::Timeout::new(clock.clone(), send_timeout), channel);
+    let channel = wrap(limit::Limit::new(clock.clone(), rate), channel);
+    let channel = wrap(breaker::BreakerLayer::new(breaker.clone()), channel);
+    let channel = wrap(guard::Guard, channel);
+    let channel = wrap(metrics::Metrics::new(clock.clone()), channel);
+    (wrap(trace::Trace, channel), breaker)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{
+        channel::{Content, MemoryChannel},
+        clock::{ManualClock, Timestamp},
+    };
+
+    pub(crate) struct Surrounded {
+        pub clock: Arc<ManualClock>,
+        pub below: Arc<MemoryChannel>,
+        pub channel: Arc<dyn Channel>,
+        pub breaker: Arc<Breaker>,
+    }
+
+    pub(crate) fn surrounded(capabilities: Capabilities) -> Surrounded {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(0)));
+        let below = Arc::new(MemoryChannel::new("memory".parse().unwrap(), capabilities));
+        let shared: Arc<dyn Clock> = clock.clone();
+        let (channel, breaker) = surround(below.clone(), &shared, Duration::from_secs(10));
+        Surrounded { clock, below, channel, breaker }
+    }
+
+    pub(crate) fn notice(text: &str) -> Outbound {
+        Outbound { content: Content::Notice { text: text.into() }, answer_url: None, thread: None, locale: None }
+    }
+
+    pub(crate) fn address() -> Address {
+        "ana".parse().unwrap()
+    }
+}

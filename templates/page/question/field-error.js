@@ -29,8 +29,7 @@ export function createErrors() {
           continue;
         }
         const more = place.element.textContent ? [place.element.textContent, ' '] : [];
-        const allowed = error.allowed?.length ? ` Allowed: ${error.allowed.join(', ')}.` : '';
-        fill(place.element, icon('alert'), h('span', {}, ...more, error.detail + allowed));
+        fill(place.element, icon('alert'), h('span', {}, ...more, wording(error)));
         place.element.hidden = false;
         for (const input of place.inputs) input.setAttribute('aria-invalid', 'true');
         first ??= place.inputs[0];
@@ -47,6 +46,10 @@ export function createErrors() {
     },
   };
 }
+
+/** What is wrong, with the allowed values where the hub lists them. */
+export const wording = ({ detail, allowed }) =>
+  allowed?.length ? `${detail} (allowed: ${allowed.join(', ')})` : detail;
 
 /** `value.items[0].name` belongs to itself, else to `value.items[0]`, `value.items` or `value`. */
 function nearest(places, field = '') {

@@ -1,24 +1,28 @@
 // Draws one field of a form by its kind (see schema.js). Every field gives its element and raw(): what stands in it.
 
 import { h } from '../dom.js';
+import { about, described, idOf, mark } from './labels.js';
+import { texts } from './list-field.js';
 
 /** tools: {errors, onInput, id}. Ids are made of the field's path, so that they are unique on the page. */
 export function drawField(field, raw, tools) {
   switch (field.kind) {
-    case 'object': return group(field, raw, tools);
-    case 'boolean': return tick(field, raw, tools);
-    case 'const': return fixed(field);
-    case 'select': return select(field, raw, tools);
-    case 'checks': return checks(field, raw, tools);
-    case 'list': return texts(field, raw, tools);
-    default: return line(field, raw, tools);
+    case 'object':
+      return group(field, raw, tools);
+    case 'boolean':
+      return tick(field, raw, tools);
+    case 'const':
+      return fixed(field);
+    case 'select':
+      return select(field, raw, tools);
+    case 'checks':
+      return checks(field, raw, tools);
+    case 'list':
+      return texts(field, raw, tools);
+    default:
+      return line(field, raw, tools);
   }
 }
-
-const idOf = (field, tools) => `${tools.id}-${field.path}`;
-const mark = (field) => (field.required ? null : h('span', { class: 'optional' }, ' (optional)'));
-const about = (field, id) => (field.description ? h('p', { class: 'hint', id: `${id}-about` }, field.description) : null);
-const described = (field, id) => (field.description ? `${id}-about` : null);
 
 function group(field, raw, tools) {
   const parts = field.fields.map((each) => ({ name: each.name, ...drawField(each, raw?.[each.name], tools) }));
@@ -26,7 +30,17 @@ function group(field, raw, tools) {
   const title = field.name === '' && !field.title ? null : h('legend', {}, field.title, mark(field));
   const id = idOf(field, tools);
   const own = field.name === '' ? null : tools.errors.place(field.path);
-  return { element: h('fieldset', { class: field.name === '' ? 'group root' : 'group' }, title, about(field, id), parts.map(({ element }) => element), own), raw: read };
+  return {
+    element: h(
+      'fieldset',
+      { class: field.name === '' ? 'group root' : 'group' },
+      title,
+      about(field, id),
+      parts.map(({ element }) => element),
+      own,
+    ),
+    raw: read,
+  };
 }
 
 const INPUTS = { email: 'email', date: 'date', datetime: 'datetime-local' };
@@ -36,32 +50,74 @@ function line(field, raw, tools) {
   const id = idOf(field, tools);
   const long = field.kind === 'longtext' || field.kind === 'json';
   const box = h(long ? 'textarea' : 'input', {
-    id, name: field.path, value: typeof raw === 'string' ? raw : '', type: long ? null : INPUTS[field.kind] ?? 'text', rows: long ? 4 : null,
-    inputmode: MODES[field.kind], autocomplete: 'off', spellcheck: field.kind === 'json' ? 'false' : null, class: field.kind === 'json' ? 'code' : null,
-    'aria-required': field.required ? 'true' : null, 'aria-describedby': described(field, id), oninput: tools.onInput,
+    id,
+    name: field.path,
+    value: typeof raw === 'string' ? raw : '',
+    type: long ? null : (INPUTS[field.kind] ?? 'text'),
+    rows: long ? 4 : null,
+    inputmode: MODES[field.kind],
+    autocomplete: 'off',
+    spellcheck: field.kind === 'json' ? 'false' : null,
+    class: field.kind === 'json' ? 'code' : null,
+    'aria-required': field.required ? 'true' : null,
+    'aria-describedby': described(field, id),
+    oninput: tools.onInput,
   });
   const note = field.kind === 'json' ? h('p', { class: 'hint' }, 'Written as JSON.', schemaOf(field)) : null;
   return {
-    element: h('div', { class: 'field', data: { kind: field.kind } }, h('label', { for: id }, field.title || 'Answer', mark(field)), about(field, id), box, note, tools.errors.place(field.path, box)),
+    element: h(
+      'div',
+      { class: 'field', data: { kind: field.kind } },
+      h('label', { for: id }, field.title || 'Answer', mark(field)),
+      about(field, id),
+      box,
+      note,
+      tools.errors.place(field.path, box),
+    ),
     raw: () => box.value,
   };
 }
 
 const schemaOf = (field) =>
-  Object.keys(field.schema).length ? h('details', {}, h('summary', {}, 'What it must look like'), h('pre', {}, JSON.stringify(field.schema, null, 2))) : null;
+  Object.keys(field.schema).length
+    ? h('details', {}, h('summary', {}, 'What it must look like'), h('pre', {}, JSON.stringify(field.schema, null, 2)))
+    : null;
 
 function tick(field, raw, tools) {
   const id = idOf(field, tools);
-  const box = h('input', { id, type: 'checkbox', name: field.path, checked: raw === true, 'aria-describedby': described(field, id), 'aria-required': field.mustBe && field.required ? 'true' : null, onchange: tools.onInput });
+  const box = h('input', {
+    id,
+    type: 'checkbox',
+    name: field.path,
+    checked: raw === true,
+    'aria-describedby': described(field, id),
+    'aria-required': field.mustBe && field.required ? 'true' : null,
+    onchange: tools.onInput,
+  });
   return {
-    element: h('div', { class: 'field', data: { kind: 'boolean' } }, h('label', { class: 'option' }, box, h('span', {}, field.title)), about(field, id), tools.errors.place(field.path, box)),
+    element: h(
+      'div',
+      { class: 'field', data: { kind: 'boolean' } },
+      h('label', { class: 'option' }, box, h('span', {}, field.title)),
+      about(field, id),
+      tools.errors.place(field.path, box),
+    ),
     raw: () => box.checked,
   };
 }
 
 function fixed(field) {
   const shown = typeof field.value === 'string' ? field.value : JSON.stringify(field.value);
-  return { element: h('div', { class: 'field fixed', data: { kind: 'const' } }, h('span', { class: 'label' }, field.title), h('output', {}, shown), about(field, field.path)), raw: () => null };
+  return {
+    element: h(
+      'div',
+      { class: 'field fixed', data: { kind: 'const' } },
+      h('span', { class: 'label' }, field.title),
+      h('output', {}, shown),
+      about(field, field.path),
+    ),
+    raw: () => null,
+  };
 }
 
 const label = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
@@ -69,43 +125,55 @@ const label = (value) => (typeof value === 'string' ? value : JSON.stringify(val
 function select(field, raw, tools) {
   const id = idOf(field, tools);
   const options = field.options.map((value, at) => h('option', { value: String(at) }, label(value)));
-  const box = h('select', { id, name: field.path, 'aria-required': field.required ? 'true' : null, 'aria-describedby': described(field, id), onchange: tools.onInput },
-    h('option', { value: '' }, field.required ? 'Choose…' : 'No answer'), options);
+  const box = h(
+    'select',
+    {
+      id,
+      name: field.path,
+      'aria-required': field.required ? 'true' : null,
+      'aria-describedby': described(field, id),
+      onchange: tools.onInput,
+    },
+    h('option', { value: '' }, field.required ? 'Choose…' : 'No answer'),
+    options,
+  );
   box.value = raw ?? '';
-  return { element: h('div', { class: 'field', data: { kind: 'select' } }, h('label', { for: id }, field.title, mark(field)), about(field, id), box, tools.errors.place(field.path, box)), raw: () => box.value };
+  return {
+    element: h(
+      'div',
+      { class: 'field', data: { kind: 'select' } },
+      h('label', { for: id }, field.title, mark(field)),
+      about(field, id),
+      box,
+      tools.errors.place(field.path, box),
+    ),
+    raw: () => box.value,
+  };
 }
 
 function checks(field, raw, tools) {
   const chosen = new Set(Array.isArray(raw) ? raw : []);
-  const boxes = field.options.map((value, at) => ({ at: String(at), text: label(value), input: h('input', { type: 'checkbox', name: field.path, value: String(at), checked: chosen.has(String(at)), onchange: tools.onInput }) }));
+  const boxes = field.options.map((value, at) => ({
+    at: String(at),
+    text: label(value),
+    input: h('input', {
+      type: 'checkbox',
+      name: field.path,
+      value: String(at),
+      checked: chosen.has(String(at)),
+      onchange: tools.onInput,
+    }),
+  }));
   const rows = boxes.map(({ input, text }) => h('label', { class: 'option' }, input, h('span', {}, text)));
   return {
-    element: h('fieldset', { class: 'field', data: { kind: 'checks' } }, h('legend', {}, field.title, mark(field)), about(field, idOf(field, tools)), h('div', { class: 'options' }, rows), tools.errors.place(field.path, ...boxes.map(({ input }) => input))),
+    element: h(
+      'fieldset',
+      { class: 'field', data: { kind: 'checks' } },
+      h('legend', {}, field.title, mark(field)),
+      about(field, idOf(field, tools)),
+      h('div', { class: 'options' }, rows),
+      tools.errors.place(field.path, ...boxes.map(({ input }) => input)),
+    ),
     raw: () => boxes.filter(({ input }) => input.checked).map(({ at }) => at),
-  };
-}
-
-function texts(field, raw, tools) {
-  const rows = h('div', { class: 'rows' });
-  const values = Array.isArray(raw) && raw.length ? raw : [''];
-  const inputs = () => [...rows.querySelectorAll('input, textarea')];
-  const add = (text) => {
-    const box = h(field.item.kind === 'longtext' ? 'textarea' : 'input', { value: text, name: field.path, 'aria-label': field.title, type: field.item.kind === 'email' ? 'email' : field.item.kind === 'longtext' ? null : 'text', autocomplete: 'off', oninput: tools.onInput });
-    const drop = h('button', { type: 'button', class: 'quiet small', 'aria-label': `Remove this entry of ${field.title}`, onclick: remove }, 'Remove');
-    const row = h('div', { class: 'row' }, box, drop);
-    function remove() {
-      if (inputs().length > 1) row.remove();
-      else box.value = '';
-      (inputs().at(-1) ?? more).focus();
-      tools.onInput();
-    }
-    rows.append(row);
-    return box;
-  };
-  const more = h('button', { type: 'button', class: 'quiet small', onclick: () => add('').focus() }, 'Add another');
-  values.forEach(add);
-  return {
-    element: h('fieldset', { class: 'field', data: { kind: 'list' } }, h('legend', {}, field.title, mark(field)), about(field, idOf(field, tools)), rows, more, tools.errors.place(field.path)),
-    raw: () => inputs().map((input) => input.value),
   };
 }

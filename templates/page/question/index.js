@@ -10,4 +10,5 @@ import { createInput } from './input.js';
 const CONTROLS = { approval: createApproval, choice: createChoice, input: createInput, form: createForm };
 
 /** Null for a kind that this page does not know; the card then says so. */
-export const createControl = ({ request, draft, onInput }) => CONTROLS[request.kind]?.({ request, draft, onInput }) ?? null;
+export const createControl = ({ request, draft, onInput }) =>
+  CONTROLS[request.kind]?.({ request, draft, onInput }) ?? null;

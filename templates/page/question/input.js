@@ -12,18 +12,38 @@ export function createInput({ request, draft, onInput }) {
   const id = `input-${request.id}`;
   const long = !(max <= ONE_LINE) && !pattern;
   const box = h(long ? 'textarea' : 'input', {
-    id, name: 'value', value: typeof draft === 'string' ? draft : '', autocomplete: 'off', rows: long ? 3 : null,
-    type: long ? null : 'text', 'aria-describedby': `${id}-hint`, oninput: changed,
+    id,
+    name: 'value',
+    value: typeof draft === 'string' ? draft : '',
+    autocomplete: 'off',
+    rows: long ? 3 : null,
+    type: long ? null : 'text',
+    'aria-describedby': `${id}-hint`,
+    oninput: changed,
   });
   const count = h('span', { class: 'count' });
-  const hint = h('p', { class: 'hint', id: `${id}-hint` }, h('span', {}, limits(min, max), pattern ? [min || max ? '; ' : '', 'must match ', h('code', {}, pattern)] : null), count);
-  const element = h('div', { class: 'field' }, h('label', { for: id }, 'Your answer'), box, hint, errors.place('value', box));
+  const hint = h(
+    'p',
+    { class: 'hint', id: `${id}-hint` },
+    h('span', {}, limits(min, max), pattern ? [min || max ? '; ' : '', 'must match ', h('code', {}, pattern)] : null),
+    count,
+  );
+  const element = h(
+    'div',
+    { class: 'field' },
+    h('label', { for: id }, 'Your answer'),
+    box,
+    hint,
+    errors.place('value', box),
+  );
 
   function changed(event) {
     const size = length(box.value);
     count.textContent = max ? `${size} / ${max}` : size ? String(size) : '';
     const short = size > 0 && size < (min ?? 0);
-    count.dataset.wrong = String(short || size > (max ?? Infinity) || (size > 0 && pattern ? fits(pattern, box.value) === false : false));
+    count.dataset.wrong = String(
+      short || size > (max ?? Infinity) || (size > 0 && pattern ? fits(pattern, box.value) === false : false),
+    );
     if (event) {
       errors.clear();
       onInput();
@@ -35,7 +55,8 @@ export function createInput({ request, draft, onInput }) {
     element,
     actions: [{ answer: 'submit', label: 'Send answer', class: 'primary' }],
     read() {
-      const wrong = box.value === '' && min !== 0 ? 'Write your answer first.' : textErrors(box.value, { min, max, pattern });
+      const wrong =
+        box.value === '' && min !== 0 ? 'Write your answer first.' : textErrors(box.value, { min, max, pattern });
       return wrong ? { errors: [{ field: 'value', detail: wrong }] } : { value: box.value, errors: [] };
     },
     raw: () => box.value || null,

@@ -5,7 +5,18 @@ const DEEPEST = 8;
 const LONG_TEXT = 200;
 
 // Keywords that change what a value must be in ways which a single field cannot show.
-const BEYOND = ['allOf', 'anyOf', 'oneOf', 'not', 'if', 'patternProperties', 'dependentSchemas', '$dynamicRef', 'prefixItems', 'contains'];
+const BEYOND = [
+  'allOf',
+  'anyOf',
+  'oneOf',
+  'not',
+  'if',
+  'patternProperties',
+  'dependentSchemas',
+  '$dynamicRef',
+  'prefixItems',
+  'contains',
+];
 
 /** The description of the whole form: an `object` field, or one `json` field for the whole value. */
 export function describe(schema) {
@@ -31,7 +42,8 @@ const json = (path, name, schema, required) => ({ ...common('json', path, name, 
 function object(path, name, schema, required, root, depth) {
   const needed = new Set(Array.isArray(schema.required) ? schema.required : []);
   const fields = Object.entries(schema.properties).map(([key, property]) =>
-    field(`${path}.${key}`, key, property, needed.has(key), root, depth + 1));
+    field(`${path}.${key}`, key, property, needed.has(key), root, depth + 1),
+  );
   // A name that is required but not described still needs a place to be filled in.
   for (const key of needed) {
     if (!Object.hasOwn(schema.properties, key)) fields.push(json(`${path}.${key}`, key, {}, true));
@@ -51,10 +63,15 @@ function field(path, name, property, required, root, depth) {
   if ('const' in schema) {
     return schema.const === true ? { ...base('boolean'), mustBe: true } : { ...base('const'), value: schema.const };
   }
-  if (Array.isArray(schema.enum)) return { ...base('select'), options: schema.enum.filter((value) => value !== null || !nullable) };
-  if (type === 'string') return { ...base(textKind(schema)), ...pick(schema, ['minLength', 'maxLength', 'pattern', 'format']) };
+  if (Array.isArray(schema.enum))
+    return { ...base('select'), options: schema.enum.filter((value) => value !== null || !nullable) };
+  if (type === 'string')
+    return { ...base(textKind(schema)), ...pick(schema, ['minLength', 'maxLength', 'pattern', 'format']) };
   if (type === 'number' || type === 'integer') {
-    return { ...base(type), ...pick(schema, ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']) };
+    return {
+      ...base(type),
+      ...pick(schema, ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']),
+    };
   }
   if (type === 'boolean') return base('boolean');
   if (type === 'array') return list(base, schema, root) ?? json(path, name, schema, required);
@@ -69,16 +86,25 @@ function list(base, schema, root) {
   // Checkboxes can only say each value once.
   if (Array.isArray(items.enum)) return { ...base('checks'), ...limits, options: items.enum };
   if (oneType(items).type !== 'string' || oneType(items).nullable || 'const' in items) return null;
-  return { ...base('list'), ...limits, item: { ...pick(items, ['minLength', 'maxLength', 'pattern', 'format']), kind: textKind(items) } };
+  return {
+    ...base('list'),
+    ...limits,
+    item: { ...pick(items, ['minLength', 'maxLength', 'pattern', 'format']), kind: textKind(items) },
+  };
 }
 
 function textKind(schema) {
   switch (schema.format) {
-    case 'email': return 'email';
-    case 'date': return 'date';
-    case 'date-time': return 'datetime';
-    case 'textarea': return 'longtext';
-    default: return schema.maxLength > LONG_TEXT ? 'longtext' : 'text';
+    case 'email':
+      return 'email';
+    case 'date':
+      return 'date';
+    case 'date-time':
+      return 'datetime';
+    case 'textarea':
+      return 'longtext';
+    default:
+      return schema.maxLength > LONG_TEXT ? 'longtext' : 'text';
   }
 }
 
@@ -114,10 +140,15 @@ function oneType(schema) {
 }
 
 const isObject = (schema) => schema.type === 'object' || (schema.type === undefined && schema.properties !== undefined);
-const pick = (from, names) => Object.fromEntries(names.filter((name) => name in from).map((name) => [name, from[name]]));
+const pick = (from, names) =>
+  Object.fromEntries(names.filter((name) => name in from).map((name) => [name, from[name]]));
 
 /** "releaseNotes_url" -> "Release notes url" */
 const words = (name) => {
-  const spaced = name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/[_-]+/g, ' ').trim().toLowerCase();
+  const spaced = name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/[_-]+/g, ' ')
+    .trim()
+    .toLowerCase();
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 };

@@ -9,15 +9,25 @@ export function initial(field, fallback = field.default) {
   const given = fallback ?? undefined;
   switch (field.kind) {
     case 'object':
-      return Object.fromEntries(field.fields.map((each) => [each.name, initial(each, own(given, each.name) ?? each.default)]));
-    case 'boolean': return given === true;
-    case 'const': return null;
-    case 'select': return position(field.options, given);
-    case 'checks': return Array.isArray(given) ? given.map((value) => position(field.options, value)).filter((at) => at !== '') : [];
-    case 'list': return Array.isArray(given) ? given.map(String) : [];
-    case 'datetime': return given ? localMoment(given) : '';
-    case 'json': return given === undefined ? '' : JSON.stringify(given, null, 2);
-    default: return given === undefined ? '' : String(given);
+      return Object.fromEntries(
+        field.fields.map((each) => [each.name, initial(each, own(given, each.name) ?? each.default)]),
+      );
+    case 'boolean':
+      return given === true;
+    case 'const':
+      return null;
+    case 'select':
+      return position(field.options, given);
+    case 'checks':
+      return Array.isArray(given) ? given.map((value) => position(field.options, value)).filter((at) => at !== '') : [];
+    case 'list':
+      return Array.isArray(given) ? given.map(String) : [];
+    case 'datetime':
+      return given ? localMoment(given) : '';
+    case 'json':
+      return given === undefined ? '' : JSON.stringify(given, null, 2);
+    default:
+      return given === undefined ? '' : String(given);
   }
 }
 
@@ -28,26 +38,45 @@ export function build(field, raw) {
   const missing = () => (field.required ? (field.nullable ? done(null) : fail('This is needed.')) : done(undefined));
 
   switch (field.kind) {
-    case 'object': return buildObject(field, raw);
-    case 'const': return done(field.value);
+    case 'object':
+      return buildObject(field, raw);
+    case 'const':
+      return done(field.value);
     case 'boolean':
       if (!field.mustBe) return done(raw === true);
       return raw === true ? done(true) : field.required ? fail('Tick this to go on.') : done(undefined);
-    case 'select': return raw === '' || raw === undefined ? missing() : done(field.options[Number(raw)]);
-    case 'checks': return buildList(field, (raw ?? []).map((at) => field.options[Number(at)]), fail, done);
-    case 'list': return buildTexts(field, raw, fail, done);
-    case 'json': return buildJson(raw, fail, done, missing);
+    case 'select':
+      return raw === '' || raw === undefined ? missing() : done(field.options[Number(raw)]);
+    case 'checks':
+      return buildList(
+        field,
+        (raw ?? []).map((at) => field.options[Number(at)]),
+        fail,
+        done,
+      );
+    case 'list':
+      return buildTexts(field, raw, fail, done);
+    case 'json':
+      return buildJson(raw, fail, done, missing);
     case 'number':
-    case 'integer': return String(raw ?? '').trim() === '' ? missing() : buildNumber(field, String(raw).trim(), fail, done);
+    case 'integer':
+      return String(raw ?? '').trim() === '' ? missing() : buildNumber(field, String(raw).trim(), fail, done);
     case 'datetime': {
       if (!raw) return missing();
       const moment = new Date(raw);
-      return Number.isNaN(moment.getTime()) ? fail('This is not a date and time.') : done(moment.toISOString().replace('.000Z', 'Z'));
+      return Number.isNaN(moment.getTime())
+        ? fail('This is not a date and time.')
+        : done(moment.toISOString().replace('.000Z', 'Z'));
     }
     default: {
       const text = raw ?? '';
       if (text === '') return missing();
-      const wrong = textErrors(text, { min: field.minLength, max: field.maxLength, pattern: field.pattern, kind: field.kind });
+      const wrong = textErrors(text, {
+        min: field.minLength,
+        max: field.maxLength,
+        pattern: field.pattern,
+        kind: field.kind,
+      });
       return wrong ? fail(wrong) : done(text);
     }
   }
@@ -63,7 +92,13 @@ function buildObject(field, raw) {
     const part = build(each, own(inner, each.name));
     errors.push(...part.errors);
     // A plain assignment would treat a property called __proto__ as something else.
-    if (part.value !== undefined) Object.defineProperty(value, each.name, { value: part.value, enumerable: true, writable: true, configurable: true });
+    if (part.value !== undefined)
+      Object.defineProperty(value, each.name, {
+        value: part.value,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
   }
   return errors.length ? { errors } : { value, errors };
 }
@@ -76,7 +111,12 @@ function buildTexts(field, raw, fail, done) {
   const texts = [];
   (raw ?? []).forEach((text, row) => {
     if (text === '') return;
-    const wrong = textErrors(text, { min: field.item.minLength, max: field.item.maxLength, pattern: field.item.pattern, kind: field.item.kind });
+    const wrong = textErrors(text, {
+      min: field.item.minLength,
+      max: field.item.maxLength,
+      pattern: field.item.pattern,
+      kind: field.item.kind,
+    });
     if (wrong) errors.push({ field: `${field.path}[${row}]`, detail: wrong });
     texts.push(text);
   });
@@ -87,7 +127,8 @@ function buildList(field, values, fail, done) {
   if (values.length === 0 && !field.required) return done(undefined);
   if (values.length < (field.minItems ?? 0)) return fail(`At least ${field.minItems} needed.`);
   if (values.length > (field.maxItems ?? Infinity)) return fail(`At most ${field.maxItems} allowed.`);
-  if (field.uniqueItems && new Set(values.map((value) => JSON.stringify(value))).size < values.length) return fail('Each may stand here only once.');
+  if (field.uniqueItems && new Set(values.map((value) => JSON.stringify(value))).size < values.length)
+    return fail('Each may stand here only once.');
   return done(values);
 }
 
@@ -101,17 +142,20 @@ function buildJson(raw, fail, done, missing) {
 }
 
 function buildNumber(field, raw, fail, done) {
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(raw)) return fail('Write a number, such as 12' + (field.kind === 'integer' ? '.' : ' or 12.5.'));
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(raw))
+    return fail('Write a number, such as 12' + (field.kind === 'integer' ? '.' : ' or 12.5.'));
   const number = Number(raw);
   if (field.kind === 'integer' && !Number.isInteger(number)) return fail('Write a whole number.');
-  if (!Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number))) return fail('This number is too large to be sent exactly.');
+  if (!Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number)))
+    return fail('This number is too large to be sent exactly.');
   if (number < field.minimum) return fail(`At least ${field.minimum}.`);
   if (number > field.maximum) return fail(`At most ${field.maximum}.`);
   if (number <= field.exclusiveMinimum) return fail(`More than ${field.exclusiveMinimum}.`);
   if (number >= field.exclusiveMaximum) return fail(`Less than ${field.exclusiveMaximum}.`);
   if (field.multipleOf > 0) {
     const times = number / field.multipleOf;
-    if (Math.abs(times - Math.round(times)) > 1e-9 * Math.max(1, Math.abs(times))) return fail(`In steps of ${field.multipleOf}.`);
+    if (Math.abs(times - Math.round(times)) > 1e-9 * Math.max(1, Math.abs(times)))
+      return fail(`In steps of ${field.multipleOf}.`);
   }
   return done(number);
 }
@@ -121,11 +165,17 @@ export function summary(field, raw) {
   if (field.kind === 'object') return field.fields.flatMap((each) => summary(each, own(raw, each.name)));
   if (field.kind === 'const' || blank(raw)) return [];
   const option = (at) => String(field.options[Number(at)]);
-  const shown = { boolean: () => 'yes', select: () => option(raw), checks: () => raw.map(option).join(', '), list: () => raw.filter(Boolean).join(', ') };
+  const shown = {
+    boolean: () => 'yes',
+    select: () => option(raw),
+    checks: () => raw.map(option).join(', '),
+    list: () => raw.filter(Boolean).join(', '),
+  };
   return [`${field.title || 'Answer'}: ${(shown[field.kind] ?? (() => raw))()}`];
 }
 
-const own = (object, name) => (object !== null && typeof object === 'object' && Object.hasOwn(object, name) ? object[name] : undefined);
+const own = (object, name) =>
+  object !== null && typeof object === 'object' && Object.hasOwn(object, name) ? object[name] : undefined;
 const position = (options, value) => {
   const at = options.findIndex((option) => JSON.stringify(option) === JSON.stringify(value));
   return value === undefined || at < 0 ? '' : String(at);
@@ -137,4 +187,3 @@ function localMoment(at) {
   if (Number.isNaN(moment.getTime())) return '';
   return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
-

@@ -2,8 +2,8 @@
 // An answer leaves only by one of these buttons, over HTTP, and is called sent only when the hub said so.
 
 import { fill, h, icon } from '../dom.js';
-import { blank } from '../drafts.js';
-import { createErrors } from '../question/field-error.js';
+import { valueText } from '../ending.js';
+import { createErrors, wording } from '../question/field-error.js';
 import { createControl } from '../question/index.js';
 
 const GONE = new Set([403, 404, 409, 410]);
@@ -12,34 +12,78 @@ export function drawAnswer(page, request, { onEnd }) {
   const { api, store, drafts, sync } = page;
   const draft = drafts.read(request.id);
   const control = createControl({ request, draft: draft?.value, onInput: keep });
-  if (!control) return { element: h('p', { class: 'notice' }, `This page does not know questions of the kind “${request.kind}”. Answer it on another channel.`), sending: () => false };
+  if (!control)
+    return {
+      element: h(
+        'p',
+        { class: 'notice' },
+        `This page does not know questions of the kind “${request.kind}”. Answer it on another channel.`,
+      ),
+      sending: () => false,
+    };
 
   let sending = false;
   const errors = createErrors();
   const said = h('div', { class: 'said', role: 'alert' });
   const commentId = `comment-${request.id}`;
-  const comment = h('textarea', { id: commentId, rows: 1, value: draft?.comment ?? '', placeholder: 'Say why, if you like', data: { comment: '' }, oninput: keep });
+  const comment = h('textarea', {
+    id: commentId,
+    rows: 1,
+    value: draft?.comment ?? '',
+    placeholder: 'Add a comment (optional)',
+    data: { comment: '' },
+    oninput: keep,
+  });
+  const kept = h('span', { class: 'kept', hidden: draft === null }, 'Draft kept in this browser');
   const buttons = control.actions.map(({ answer, label, class: look, icon: sign }) =>
-    h('button', { type: control.element ? 'submit' : 'button', class: look, data: { answer }, onclick: (event) => { event.preventDefault(); send(answer); } }, sign ? icon(sign) : null, h('span', {}, label)));
-  const element = h('form', { class: 'answer', novalidate: true, onsubmit: (event) => event.preventDefault() },
+    h(
+      'button',
+      {
+        type: control.element ? 'submit' : 'button',
+        class: look,
+        data: { answer },
+        onclick: (event) => {
+          event.preventDefault();
+          send(answer);
+        },
+      },
+      sign ? icon(sign) : null,
+      h('span', {}, label),
+    ),
+  );
+  const element = h(
+    'form',
+    { class: 'answer', novalidate: true, onsubmit: (event) => event.preventDefault() },
     control.element,
-    h('div', { class: 'field comment' }, h('label', { for: commentId }, 'Comment', h('span', { class: 'optional' }, ' (optional)')), comment, errors.place('comment', comment)),
+    h(
+      'div',
+      { class: 'field comment' },
+      h('label', { for: commentId, class: 'off-screen' }, 'Comment (optional)'),
+      comment,
+      errors.place('comment', comment),
+    ),
     said,
-    h('div', { class: 'actions' }, buttons, h('span', { class: 'kept', hidden: draft === null }, 'Draft kept in this browser')));
+    h('div', { class: 'actions' }, buttons, kept),
+    request.on_expiry === null || request.on_expiry === undefined
+      ? null
+      : h(
+          'p',
+          { class: 'hint silence' },
+          `If nobody answers in time: ${valueText({ ...request, outcome: { value: request.on_expiry } })}.`,
+        ),
+  );
 
-  const current = () => ({ value: control.raw(), comment: comment.value });
   function keep() {
-    drafts.write(request.id, current());
-    const { value, comment: text } = current();
-    element.querySelector('.kept').hidden = blank(value) && !text;
+    drafts.write(request.id, { value: control.raw(), comment: comment.value });
+    // Said only where the browser did keep it.
+    kept.hidden = drafts.read(request.id) === null;
   }
 
   function busy(on) {
     sending = on;
     element.setAttribute('aria-busy', String(on));
-    for (const button of buttons) button.disabled = on;
     // What is sent must stay what is shown.
-    for (const box of element.querySelectorAll('input, textarea, select')) box.disabled = on;
+    for (const box of element.querySelectorAll('input, textarea, select, button')) box.disabled = on;
   }
 
   async function send(answer) {
@@ -58,47 +102,54 @@ export function drawAnswer(page, request, { onEnd }) {
       fill(said, h('p', { class: 'good' }, icon('check'), 'The hub has your answer.'));
       await learn(answered);
     } catch (problem) {
-      if (await over(problem)) return;
+      if (await over(problem, value)) return;
       busy(false);
       pressed?.focus();
       show(control.showErrors(problem.errors), problem);
       return;
     }
-    // Accepted, but how it reads now is not known yet: the controls stay shut, and the socket will tell.
+    // Accepted, but where how it reads now is not known yet, the controls stay shut, and the socket will tell.
+    sending = false;
     if (store.state.requests[request.id]?.status !== 'pending') finish();
   }
 
   /** The request as it is now: from the answer itself where it holds it, else asked for. */
   async function learn(answered) {
-    const told = [answered, answered?.request, answered?.feedback].find((each) => each?.kind && each.id === request.id);
-    if (told && told.status !== 'pending') store.send({ type: 'page.requests', items: [told] });
+    if (answered?.feedback) store.send({ type: 'page.requests', items: [answered.feedback] });
     else await sync.refresh(request.id).catch(() => {});
   }
 
   /** Whether the request is no longer open, and somebody else's ending was shown instead. */
-  async function over(problem) {
+  async function over(problem, sent) {
     if (problem.feedback) store.send({ type: 'page.requests', items: [problem.feedback] });
     else if (GONE.has(problem.status)) await sync.refresh(request.id).catch(() => {});
-    if (store.state.requests[request.id]?.status === 'pending') return false;
+    const now = store.state.requests[request.id];
+    if (!now || now.status === 'pending') return false;
     // The same answer may have arrived before, with its receipt lost on the way back: then nothing is unsent.
-    const { outcome } = store.state.requests[request.id] ?? {};
-    if (outcome?.by?.id === store.state.me?.id && (outcome?.comment ?? '') === comment.value.trim()) drafts.remove(request.id);
+    const { by, value, comment: told } = now.outcome ?? {};
+    if (
+      by &&
+      by.id === store.state.me?.id &&
+      JSON.stringify(value) === JSON.stringify(sent) &&
+      (told ?? '') === comment.value.trim()
+    )
+      drafts.remove(request.id);
     finish();
     return true;
   }
 
   function finish() {
-    const held = element.contains(document.activeElement) || document.activeElement === document.body;
     sending = false;
-    if (held) element.closest('article')?.setAttribute('data-just-answered', '');
-    onEnd();
+    // The pressed button goes away, and with it the focus; it is not taken from where somebody has gone meanwhile.
+    onEnd({ focus: element.contains(document.activeElement) || document.activeElement.matches('body, main') });
   }
 
   function show(homeless, problem) {
     const placed = problem ? problem.errors.length - homeless.length : 0;
     homeless = errors.show(homeless);
-    const words = homeless.map((error) => `${error.field ? `${error.field}: ` : ''}${error.detail}`);
-    if (problem && (problem.errors.length === 0 || (homeless.length === 0 && placed === 0))) words.unshift(explain(problem));
+    const words = homeless.map((error) => `${error.field ? `${error.field}: ` : ''}${wording(error)}`);
+    if (problem && (problem.errors.length === 0 || (homeless.length === 0 && placed === 0)))
+      words.unshift(explain(problem));
     if (words.length) fill(said, h('div', { class: 'form-error' }, icon('alert'), h('span', {}, words.join(' '))));
     else fill(said);
   }
@@ -107,8 +158,10 @@ export function drawAnswer(page, request, { onEnd }) {
 }
 
 function explain(problem) {
-  if (problem.offline) return 'Not sent, as far as this page knows: no answer came from the hub. What you wrote is kept. Try again.';
+  if (problem.offline)
+    return 'Not sent, as far as this page knows: no answer came from the hub. What you wrote is kept. Try again.';
   if (problem.status === 401) return 'Not sent: sign in again. What you wrote is kept.';
-  if (problem.status === 429) return `Not sent: too many answers at once. Try again${problem.retryAfter ? ` in ${problem.retryAfter} s` : ' in a moment'}.`;
+  if (problem.status === 429)
+    return `Not sent: too many answers at once. Try again${problem.retryAfter ? ` in ${problem.retryAfter} s` : ' in a moment'}.`;
   return `Not sent. ${problem.message}`;
 }

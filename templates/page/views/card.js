@@ -2,8 +2,7 @@
 // once and updated in place, so that live news never takes away what somebody is typing.
 
 import { asker, people } from '../asker.js';
-import { fill, h, icon } from '../dom.js';
-import { sentence } from '../ending.js';
+import { fill, h } from '../dom.js';
 import { markdown } from '../markdown.js';
 import { asked } from '../state.js';
 import { ago, countdown, everySecond, exact } from '../time.js';
@@ -17,42 +16,77 @@ export function drawCard(page, first, { alone = false } = {}) {
   const { store, drafts } = page;
   const deadline = h('time', { class: 'deadline' });
   const age = h('span', {});
+  const marks = h(
+    'div',
+    { class: 'marks' },
+    request.urgent ? h('span', { class: 'urgent' }, 'Urgent') : null,
+    deadline,
+  );
   const body = h('div', { class: 'card-body' });
   const promptId = `prompt-${request.id}`;
   const prompt = markdown(request.prompt, 'prompt');
   prompt.id = promptId;
   const { name, behind } = asker(request);
   const others = people(request.to, store.state.me);
-  const element = h('article', { class: 'card', 'aria-labelledby': promptId, data: { requestId: request.id, kind: request.kind } },
-    h('header', { class: 'card-head' },
+  const element = h(
+    'article',
+    { class: 'card', 'aria-labelledby': promptId, data: { requestId: request.id, kind: request.kind } },
+    h(
+      'header',
+      { class: 'card-head' },
       h('span', { class: 'avatar', 'aria-hidden': 'true' }, name.slice(0, 2)),
-      h('div', { class: 'who' },
+      h(
+        'div',
+        { class: 'who' },
         h('p', {}, h('strong', {}, name), ' asks ', others || 'you'),
-        h('p', { class: 'muted' }, behind && behind !== name ? [`for ${behind} · `] : null, age,
-          alone ? null : [' · ', h('a', { class: 'own-page', href: `#/requests/${encodeURIComponent(request.id)}` }, 'own page')])),
-      h('div', { class: 'marks' }, request.urgent ? h('span', { class: 'urgent' }, 'Urgent') : null, deadline)),
+        h(
+          'p',
+          { class: 'muted' },
+          behind && behind !== name ? [`for ${behind === store.state.me?.username ? 'you' : behind} · `] : null,
+          age,
+          alone
+            ? null
+            : [
+                ' · ',
+                h(
+                  'a',
+                  {
+                    class: 'own-page',
+                    href: `#/requests/${encodeURIComponent(request.id)}`,
+                    'aria-label': 'This request’s own page',
+                    title: 'This request’s own page',
+                  },
+                  'link',
+                ),
+              ],
+        ),
+      ),
+      marks,
+    ),
     prompt,
     request.context ? drawContext(request.context) : null,
-    body);
+    body,
+  );
 
   let answer = null;
 
-  function draw() {
+  function draw({ focus = false } = {}) {
     element.dataset.status = request.status;
     element.dataset.urgent = String(Boolean(request.urgent));
     tick();
     if (request.status === 'pending') return drawControls();
-    deadline.hidden = true;
+    marks.hidden = true;
     if (answer?.sending()) return; // how it ended is shown when the hub's own answer is here
-    const held = element.contains(document.activeElement);
+    const held = focus || element.contains(document.activeElement);
     const ending = drawEnding(request, store.state.me);
     fill(body, ending, unsent());
     answer = null;
-    if (held) ending.focus();
+    if (held) ending.focus({ preventScroll: true });
   }
 
   function drawControls() {
-    if (!asked(store.state, request)) return fill(body, h('p', { class: 'notice' }, `Only ${people(request.to)} can answer this.`));
+    if (!asked(store.state, request))
+      return fill(body, h('p', { class: 'notice' }, `Only ${people(request.to)} can answer this.`));
     answer = drawAnswer(page, request, { onEnd: draw });
     fill(body, answer.element);
   }
@@ -83,7 +117,9 @@ export function drawCard(page, first, { alone = false } = {}) {
 
   return {
     element,
-    get request() { return request; },
+    get request() {
+      return request;
+    },
     update(next) {
       const changed = next.status !== request.status;
       request = next;
@@ -91,9 +127,15 @@ export function drawCard(page, first, { alone = false } = {}) {
     },
     /** Whether somebody is busy with it, or it holds text that is not to vanish. */
     get busy() {
-      return element.contains(document.activeElement) || element.matches(':hover') || element.querySelector('.unsent') !== null || Boolean(answer?.sending());
+      return (
+        element.contains(document.activeElement) ||
+        element.matches(':hover') ||
+        element.querySelector('.unsent') !== null ||
+        Boolean(answer?.sending())
+      );
     },
-    get says() { return sentence(request, store.state.me); },
-    close() { element.dataset.gone = 'true'; },
+    close() {
+      element.dataset.gone = 'true';
+    },
   };
 }

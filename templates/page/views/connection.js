@@ -7,7 +7,12 @@ const WORDS = { online: 'Connected', connecting: 'Connecting…', offline: 'Not 
 
 export function drawConnection({ store, sync }) {
   const word = h('span', {});
-  const sign = h('span', { id: 'connection', class: 'connection', role: 'status' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), word);
+  const sign = h(
+    'span',
+    { id: 'connection', class: 'connection', role: 'status' },
+    h('span', { class: 'dot', 'aria-hidden': 'true' }),
+    word,
+  );
   const since = h('span', { class: 'since' });
   const banner = h('div', { class: 'banner', role: 'alert', id: 'offline-banner', hidden: true });
   const again = h('button', { type: 'button', class: 'small', onclick: () => sync.hurry() }, 'Try now');
@@ -21,7 +26,16 @@ export function drawConnection({ store, sync }) {
     if (offline && banner.hidden) {
       since.textContent = ` Lost at ${clock(connection.since)}.`;
       since.title = exact(connection.since);
-      fill(banner, h('div', {}, icon('alert'), h('p', {}, h('strong', {}, 'Not connected – answers are not sent until the connection is back.'), since), again));
+      fill(
+        banner,
+        h(
+          'div',
+          {},
+          icon('alert'),
+          h('p', {}, h('strong', {}, 'Not connected – answers are not sent until the connection is back.'), since),
+          again,
+        ),
+      );
     }
     banner.hidden = !offline;
   }

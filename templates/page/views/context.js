@@ -9,7 +9,11 @@ const LINES = 9;
 export function drawContext(text) {
   const content = markdown(text, 'context');
   if (text.length <= LONG && text.split('\n').length <= LINES) return content;
-  const button = h('button', { type: 'button', class: 'quiet small unfold', 'aria-expanded': 'false', onclick: turn }, 'Show all');
+  const button = h(
+    'button',
+    { type: 'button', class: 'quiet small unfold', 'aria-expanded': 'false', onclick: turn },
+    'Show all',
+  );
   content.classList.add('folded');
   function turn() {
     const folded = content.classList.toggle('folded');

@@ -16,10 +16,16 @@ export function drawInbox(page) {
   const rows = new Map();
   const title = h('h1', { tabIndex: -1 }, 'Waiting for you');
   const notice = h('div', {});
-  const list = h('div', { class: 'cards', id: 'waiting', role: 'feed', 'aria-label': 'Waiting for you' });
+  const list = h('div', { class: 'cards', id: 'waiting' });
   const over = h('ul', { class: 'rows-list panel', id: 'ended' });
   const more = h('button', { type: 'button', class: 'quiet', id: 'more-ended', onclick: loadMore }, 'Show more');
-  const lately = h('section', { class: 'lately', 'aria-labelledby': 'lately-title', hidden: true }, h('h2', { id: 'lately-title' }, 'Recently ended'), over, more);
+  const lately = h(
+    'section',
+    { class: 'lately', 'aria-labelledby': 'lately-title', hidden: true },
+    h('h2', { id: 'lately-title' }, 'Recently ended'),
+    over,
+    more,
+  );
   const element = h('div', { class: 'view', data: { view: 'inbox' } }, title, notice, list, lately);
   let drawn = false;
   let guard;
@@ -50,17 +56,26 @@ export function drawInbox(page) {
     const before = [...list.children];
     for (const card of stay) {
       const at = before.indexOf(card.element);
-      const follows = before.slice(0, at).reverse().map((each) => order.findIndex((other) => other.element === each)).find((index) => index >= 0);
+      const follows = before
+        .slice(0, at)
+        .reverse()
+        .map((each) => order.findIndex((other) => other.element === each))
+        .find((index) => index >= 0);
       order.splice(follows === undefined ? 0 : follows + 1, 0, card);
     }
     // Only what is out of place is moved: moving an element takes the focus from it.
+    const typing = list.contains(document.activeElement) ? document.activeElement : null;
+    const height = typing?.getBoundingClientRect().top;
     let moved = false;
     order.forEach((card, index) => {
       if (list.children[index] === card.element) return;
       list.insertBefore(card.element, list.children[index] ?? null);
       moved = true;
     });
-    if (moved && drawn) shield();
+    if (!moved) return;
+    // What somebody is typing in stays where it is on the screen; what came above is told by the count and the announcer.
+    if (typing) scrollBy({ top: typing.getBoundingClientRect().top - height, behavior: 'instant' });
+    if (drawn) shield();
   }
 
   /** For a moment after cards moved, a click meant for one button must not press another. */
@@ -107,13 +122,30 @@ export function drawInbox(page) {
   let shown;
   function drawNotice(state) {
     const { phase, problem } = state.inbox;
-    const kind = phase === 'loading' ? 'loading' : problem ? `problem ${problem.message}` : cards.size === 0 ? 'empty' : 'none';
+    const kind =
+      phase === 'loading' ? 'loading' : problem ? `problem ${problem.message}` : cards.size === 0 ? 'empty' : 'none';
     if (kind === shown) return;
     shown = kind;
-    if (kind === 'loading') fill(notice, h('p', { class: 'off-screen' }, 'Loading…'), h('div', { class: 'skeleton', 'aria-hidden': 'true' }), h('div', { class: 'skeleton', 'aria-hidden': 'true' }));
+    if (kind === 'loading')
+      fill(
+        notice,
+        h('p', { class: 'off-screen' }, 'Loading…'),
+        h('div', { class: 'skeleton', 'aria-hidden': 'true' }),
+        h('div', { class: 'skeleton', 'aria-hidden': 'true' }),
+      );
     else if (kind === 'empty') fill(notice, nothing(state.me));
     else if (kind === 'none') fill(notice);
-    else fill(notice, h('div', { class: 'form-error', role: 'alert' }, icon('alert'), h('span', {}, `The list could not be loaded. ${problem.message} `), h('button', { type: 'button', class: 'small', onclick: () => sync.load() }, 'Try again')));
+    else
+      fill(
+        notice,
+        h(
+          'div',
+          { class: 'form-error', role: 'alert' },
+          icon('alert'),
+          h('span', {}, `The list could not be loaded. ${problem.message} `),
+          h('button', { type: 'button', class: 'small', onclick: () => sync.load() }, 'Try again'),
+        ),
+      );
   }
 
   async function loadMore() {
@@ -132,7 +164,8 @@ export function drawInbox(page) {
   function withUnsent(state) {
     for (const request of ended(state)) {
       const draft = page.drafts.read(request.id);
-      if (draft && !(blank(draft.value) && !draft.comment) && !cards.has(request.id)) cards.set(request.id, drawCard(page, request));
+      if (draft && !(blank(draft.value) && !draft.comment) && !cards.has(request.id))
+        cards.set(request.id, drawCard(page, request));
     }
   }
   withUnsent(store.state);
@@ -155,9 +188,18 @@ export function drawInbox(page) {
 
 function nothing(me) {
   const line = askLine(me.username);
-  return h('div', { class: 'panel nothing' },
+  return h(
+    'div',
+    { class: 'panel nothing' },
     h('span', { class: 'nothing-sign' }, icon('check')),
     h('h2', {}, 'Nothing waits for you'),
-    h('p', {}, 'Questions appear here the moment a program asks. Try it from a shell, with a ', h('a', { href: '#/tokens' }, 'service token'), ':'),
-    h('div', { class: 'line' }, h('code', {}, line), copyButton(line)));
+    h(
+      'p',
+      {},
+      'Questions appear here the moment a program asks. Try it from a shell, with a ',
+      h('a', { href: '#/tokens' }, 'service token'),
+      ':',
+    ),
+    h('div', { class: 'line' }, h('code', {}, line), copyButton(line)),
+  );
 }

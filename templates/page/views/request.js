@@ -7,7 +7,13 @@ export function drawRequest(page, id) {
   const { store, sync } = page;
   const title = h('h1', { tabIndex: -1, class: 'off-screen' }, 'Request');
   const place = h('div', {}, h('div', { class: 'skeleton', 'aria-hidden': 'true' }));
-  const element = h('div', { class: 'view', data: { view: 'request' } }, h('a', { class: 'back', href: '#/' }, icon('back'), 'Inbox'), title, place);
+  const element = h(
+    'div',
+    { class: 'view', data: { view: 'request' } },
+    h('a', { class: 'back', href: '#/' }, icon('back'), 'Inbox'),
+    title,
+    place,
+  );
   let card = null;
 
   function draw(state) {
@@ -24,14 +30,26 @@ export function drawRequest(page, id) {
     } catch (problem) {
       if (card) return;
       const gone = problem.status === 404 || problem.status === 403 || problem.status === 400;
-      fill(place, h('div', { class: 'panel nothing', role: 'alert' },
-        h('h2', {}, gone ? 'There is no such request for you' : 'The request could not be loaded'),
-        h('p', {}, gone ? 'It may have been asked of somebody else, or the link is not whole.' : problem.message),
-        gone ? null : h('button', { type: 'button', class: 'primary', onclick: load }, 'Try again')));
+      fill(
+        place,
+        h(
+          'div',
+          { class: 'panel nothing', role: 'alert' },
+          h('h2', {}, gone ? 'There is no such request for you' : 'The request could not be loaded'),
+          h('p', {}, gone ? 'It may have been asked of somebody else, or the link is not whole.' : problem.message),
+          gone ? null : h('button', { type: 'button', class: 'primary', onclick: load }, 'Try again'),
+        ),
+      );
     }
   }
   draw(store.state);
   const stop = store.subscribe(draw);
   load();
-  return { element, close() { stop(); card?.close(); } };
+  return {
+    element,
+    close() {
+      stop();
+      card?.close();
+    },
+  };
 }

@@ -12,19 +12,49 @@ export function drawShell(page) {
   const links = {
     inbox: h('a', { href: '#/' }, 'Inbox', badge),
     tokens: h('a', { href: '#/tokens' }, 'Service tokens'),
-    docs: h('a', { href: new URL(hub.docs?.replace(/^\//, '') ?? 'docs', document.baseURI).href, target: '_blank', rel: 'noopener' }, 'API docs', h('span', { class: 'off-screen' }, ' (opens in a new tab)')),
+    docs: h(
+      'a',
+      { href: docsAddress(hub.docs), target: '_blank', rel: 'noopener' },
+      'API docs',
+      h('span', { class: 'off-screen' }, ' (opens in a new tab)'),
+    ),
   };
   const menu = accountMenu(page, me);
   const main = h('main', { id: 'main', tabIndex: -1 });
-  const element = h('div', { class: 'shell' },
-    h('a', { class: 'skip', href: '#main', onclick: (event) => { event.preventDefault(); main.focus(); } }, 'Skip to the content'),
-    h('header', { class: 'head' },
-      h('div', { class: 'head-inner' },
-        h('a', { class: 'brand', href: '#/' }, h('img', { src: new URL('assets/icon.svg', document.baseURI).href, alt: '', width: 30, height: 30 }), h('span', {}, 'Hearback')),
+  const element = h(
+    'div',
+    { class: 'shell' },
+    h(
+      'a',
+      {
+        class: 'skip',
+        href: '#main',
+        onclick: (event) => {
+          event.preventDefault();
+          main.focus();
+        },
+      },
+      'Skip to the content',
+    ),
+    h(
+      'header',
+      { class: 'head' },
+      h(
+        'div',
+        { class: 'head-inner' },
+        h(
+          'a',
+          { class: 'brand', href: '#/' },
+          h('img', { src: new URL('assets/icon.svg', document.baseURI).href, alt: '', width: 30, height: 30 }),
+          h('span', {}, 'Hearback'),
+        ),
         h('nav', { 'aria-label': 'Main' }, links.inbox, links.tokens, links.docs),
-        h('div', { class: 'head-end' }, connection.sign, menu.element))),
+        h('div', { class: 'head-end' }, connection.sign, menu.element),
+      ),
+    ),
     connection.banner,
-    main);
+    main,
+  );
 
   function count() {
     const { length } = waiting(store.state);
@@ -54,14 +84,39 @@ export function drawShell(page) {
   };
 }
 
+/** The hub may live below a prefix, which its own word for the documentation may or may not hold. */
+function docsAddress(docs = 'docs') {
+  const base = new URL('.', document.baseURI);
+  return new URL(docs.startsWith(base.pathname) ? docs : docs.replace(/^\//, ''), base).href;
+}
+
 function accountMenu(page, me) {
   const trouble = h('p', { class: 'field-error', role: 'alert', hidden: true });
   const out = h('button', { type: 'button', id: 'sign-out', onclick: signOut }, 'Sign out');
-  const element = h('details', { class: 'menu', id: 'account' },
-    h('summary', {}, h('span', { class: 'avatar', 'aria-hidden': 'true' }, me.username.slice(0, 2)), h('span', { class: 'menu-name' }, me.username), h('span', { class: 'off-screen' }, ': account menu')),
-    h('div', { class: 'menu-sheet' },
-      h('p', { class: 'menu-who' }, h('strong', {}, me.username), h('span', {}, me.email), h('span', { class: 'role' }, me.role === 'administrator' ? 'Administrator' : 'Member')),
-      out, trouble));
+  const element = h(
+    'details',
+    { class: 'menu', id: 'account' },
+    h(
+      'summary',
+      {},
+      h('span', { class: 'avatar', 'aria-hidden': 'true' }, me.username.slice(0, 2)),
+      h('span', { class: 'menu-name' }, me.username),
+      h('span', { class: 'off-screen' }, ': account menu'),
+    ),
+    h(
+      'div',
+      { class: 'menu-sheet' },
+      h(
+        'p',
+        { class: 'menu-who' },
+        h('strong', {}, me.username),
+        h('span', {}, me.email),
+        h('span', { class: 'role' }, me.role === 'administrator' ? 'Administrator' : 'Member'),
+      ),
+      out,
+      trouble,
+    ),
+  );
 
   async function signOut() {
     out.disabled = true;

@@ -1,0 +1,128 @@
+//! The channel over open sockets.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use hearback_core::{
+    Clock, Error, ErrorKind, Result,
+    channel::{
+        Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Content, Inbox, Outbound, Reach,
+        Receipt,
+    },
+    event::Bus,
+    feedback::{Ending, Request},
+    id::UserId,
+    person::Reader,
+    store::Store,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::sockets::{AdmissionError, Limits, Sockets, Ticket};
+
+/// The channel over open sockets, and the place where sockets are served.
+///
+/// Every socket is fed from the event log, whatever the route of a request, so `send` has nothing to write: it waits
+/// until the feed of at least one of the person's sockets has written the request. In the same way `settle` has nothing
+/// to do: the commit of the ending feeds every open socket, and whoever is away learns it from the log on return.
+pub struct Websocket {
+    name: ChannelName,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    sockets: Arc<Sockets>,
+}
+
+impl fmt::Debug for Websocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Websocket").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Websocket {
+    /// The kind of this adapter.
+    pub const KIND: &'static str = "websocket";
+
+    const CAPABILITIES: Capabilities = Capabilities {
+        buttons: true,
+        forms: true,
+        edit: true,
+        threads: false,
+        inbound: true,
+        receipts: true,
+        idempotent_send: true,
+        account_addresses: true,
+        text_max: None,
+        choices_max: None,
+        send_rate: None,
+    };
+
+    /// A channel without sockets.
+    #[must_use]
+    pub fn new(name: ChannelName, store: Arc<dyn Store>, bus: Arc<Bus>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        Self { name, store, bus, clock, sockets: Sockets::new(limits) }
+    }
+
+    /// Admits a socket of `reader`, before the upgrade.
+    ///
+    /// # Errors
+    ///
+    /// Which limit is reached.
+    pub fn admit(&self, reader: Reader) -> Result<Ticket, AdmissionError> {
+        self.sockets.admit(reader)
+    }
+}
+
+/// The person whose address this is: people are known here by their account.
+fn reader(address: &Address) -> Option<Reader> {
+    address.as_str().parse::<UserId>().ok().map(Reader::Person)
+}
+
+#[async_trait]
+impl Channel for Websocket {
+    fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &Self::CAPABILITIES
+    }
+
+    async fn probe(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn reach(&self, to: &Address) -> Reach {
+        match reader(to) {
+            None => Reach::Never,
+            Some(reader) if self.sockets.progress(reader).is_some() => Reach::Now,
+            Some(_) => Reach::Later,
+        }
+    }
+
+    async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
+        let Content::Request { request, .. } = &what.content else {
+            return Err(Error::unsupported("websocket.send"));
+        };
+        let gone = || Error::new(ErrorKind::Unavailable, "websocket.send", "the person's last socket closed");
+        let mut progress = reader(to).and_then(|reader| self.sockets.progress(reader)).ok_or_else(gone)?;
+        progress.wait_for(|written| *written >= request.created_event).await.map_err(|_| gone())?;
+        Ok(Receipt::from(request.created_event.to_string()))
+    }
+
+    async fn settle(&self, _: &Address, _: &Receipt, _: &Request, _: &Ending) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, _: Arc<dyn Inbox>, _: CancellationToken) -> Result<()> {
+        // Sockets come in over the HTTP server, which hands each to `serve`.
+        Ok(())
+    }
+
+    async fn callback(&self, _: Callback, _: Arc<dyn Inbox>) -> Result<CallbackReply> {
+        Err(Error::unsupported("websocket.callback"))
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        None
+    }
+}

@@ -1,0 +1,140 @@
+//! The running channels and how they fare.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    channel::{Channel, ChannelName},
+    clock::Clock,
+    error::{Error, ErrorKind},
+    layer::{Breaker, BreakerState, BreakerStatus, surround},
+};
+
+/// How a channel fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelState {
+    /// It works.
+    Up,
+    /// Its last call failed, but it is still called.
+    Degraded,
+    /// Its breaker is open.
+    Down,
+    /// Its credentials are wrong: an administrator has to connect it again.
+    NeedsAuth,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    last_error: Option<String>,
+    failing: bool,
+    needs_auth: bool,
+}
+
+/// A channel with its layers, its breaker and its health.
+pub struct Running {
+    kind: &'static str,
+    channel: Arc<dyn Channel>,
+    breaker: Arc<Breaker>,
+    health: Mutex<Health>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({:?})", self.kind, self.channel.name())
+    }
+}
+
+impl Running {
+    /// The kind of its adapter.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The channel, with its layers.
+    #[must_use]
+    pub fn channel(&self) -> &Arc<dyn Channel> {
+        &self.channel
+    }
+
+    /// Its breaker's state, and since when.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerStatus {
+        self.breaker.status()
+    }
+
+    /// How it fares.
+    #[must_use]
+    pub fn state(&self) -> ChannelState {
+        let health = self.health.lock();
+        match self.breaker().state {
+            _ if health.needs_auth => ChannelState::NeedsAuth,
+            BreakerState::Open | BreakerState::HalfOpen => ChannelState::Down,
+            BreakerState::Closed if health.failing => ChannelState::Degraded,
+            BreakerState::Closed => ChannelState::Up,
+        }
+    }
+
+    /// The last fault, if there was one since it started.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.health.lock().last_error.clone()
+    }
+
+    /// Notes how a call went. Only what says that the service is ill, or its credentials wrong, changes its state.
+    pub(super) fn note(&self, result: Result<(), &Error>) {
+        let mut health = self.health.lock();
+        match result {
+            Ok(()) => {
+                health.failing = false;
+                health.needs_auth = false;
+            }
+            Err(error) => {
+                health.last_error = Some(error.to_string());
+                health.failing |= error.kind().is_illness();
+                health.needs_auth |= error.kind() == ErrorKind::Auth;
+            }
+        }
+    }
+}
+
+/// The channels by name.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    by_name: Arc<BTreeMap<ChannelName, Arc<Running>>>,
+}
+
+impl Channels {
+    /// Puts the layers around `channels`, each with the kind of its adapter. Names are unique: of two, the last stays.
+    #[must_use]
+    pub fn new(
+        channels: impl IntoIterator<Item = (&'static str, Arc<dyn Channel>)>,
+        clock: &Arc<dyn Clock>,
+        send_timeout: Duration,
+    ) -> Self {
+        let by_name = channels
+            .into_iter()
+            .map(|(kind, channel)| {
+                let (channel, breaker) = surround(channel, clock, send_timeout);
+                let running = Running { kind, channel, breaker, health: Mutex::default() };
+                (running.channel.name().clone(), Arc::new(running))
+            })
+            .collect();
+        Self { by_name: Arc::new(by_name) }
+    }
+
+    /// A channel by its name.
+    #[must_use]
+    pub fn get(&self, name: &ChannelName) -> Option<&Arc<Running>> {
+        self.by_name.get(name)
+    }
+
+    /// Every channel, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Running>> {
+        self.by_name.values()
+    }
+}

@@ -1,0 +1,119 @@
+//! Taking answers.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::Hub;
+use crate::{
+    channel::{Address, ChannelName, Inbound, Inbox, Recorded, Reply},
+    error::{Error, ErrorKind, FieldError, Result},
+    feedback::{COMMENT_MAX, Request, Verdict},
+    id::RequestId,
+    person::UserRef,
+    store::{Candidate, Standing},
+};
+
+/// An answer from a person whose identity is proven.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Which question.
+    pub request: RequestId,
+    /// Who answers; `None` when the sender has no account here.
+    pub by: Option<UserRef>,
+    /// The channel it came by.
+    pub channel: ChannelName,
+    /// The value.
+    pub value: Value,
+    /// What was said besides.
+    pub comment: Option<String>,
+    /// The provider's id of the event, by which a repetition is known.
+    pub event: Option<String>,
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug)]
+pub struct Responded {
+    /// The response as it is kept, with its verdict.
+    pub recorded: Recorded,
+    /// With the verdict `invalid`: what is wrong with each field.
+    pub faults: Vec<FieldError>,
+}
+
+impl Hub {
+    /// Records an answer and says what became of it. `None` when there is no such request.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; the answer is not recorded then.
+    pub async fn respond(&self, answer: Answer) -> Result<Option<Responded>> {
+        let Some(request) = self.store.request(answer.request).await? else { return Ok(None) };
+        let faults = faults(&request, &answer);
+        let standing = if !answer.by.as_ref().is_some_and(|user| request.asks(user.id)) {
+            Standing::Refused("you are not asked".into())
+        } else if faults.is_empty() {
+            Standing::Valid
+        } else {
+            Standing::Invalid(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        };
+        let candidate = Candidate {
+            id: self.ids.next(),
+            request_id: request.id,
+            by: answer.by,
+            channel: answer.channel,
+            value: answer.value,
+            comment: answer.comment,
+            at: self.clock.now(),
+            event: answer.event,
+            standing,
+        };
+        let Some(recorded) = self.store.respond(candidate).await? else { return Ok(None) };
+        if recorded.response.verdict == Verdict::Accepted {
+            self.settlements_due.notify_one();
+        }
+        Ok(Some(Responded { recorded, faults }))
+    }
+
+    /// Who is at an address: by the account itself where the channel knows people so, else by their confirmed address.
+    async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
+        let by_account = self.channels.get(channel).is_some_and(|running| running.channel().capabilities().account_addresses);
+        if by_account {
+            let found = self.store.people(&[from.to_string()]).await?;
+            return Ok(found.into_iter().flatten().map(|person| person.user).find(|user| user.id.to_string() == from.as_str()));
+        }
+        self.store.person_at(channel, from).await
+    }
+}
+
+fn faults(request: &Request, answer: &Answer) -> Vec<FieldError> {
+    let mut faults = request.terms.question.validate(&answer.value).err().unwrap_or_default();
+    let length = answer.comment.as_ref().map_or(0, |comment| comment.chars().count());
+    if length > COMMENT_MAX {
+        faults.push(FieldError::new("comment", format!("has {length} characters, at most {COMMENT_MAX} are taken")));
+    }
+    faults
+}
+
+#[async_trait]
+impl Inbox for Hub {
+    async fn accept(&self, event: Inbound) -> Result<Reply> {
+        match event {
+            Inbound::Response { channel, from, request, value, comment, event } => {
+                let by = self.person_at(&channel, &from).await?;
+                let answer = Answer { request, by, channel, value, comment, event };
+                let responded = self.respond(answer).await?;
+                let missing = || Error::new(ErrorKind::NotFound, "inbox.response", format!("there is no request {request}"));
+                Ok(Reply::Response(Box::new(responded.ok_or_else(missing)?)))
+            }
+            Inbound::Acknowledged { channel, from, receipt, read } => {
+                self.store.acknowledge(&channel, &from, &receipt, read).await?;
+                Ok(Reply::Noted)
+            }
+            Inbound::Connected { channel, address } => {
+                if self.store.requeue_skipped(&channel, &address, self.clock.now()).await? > 0 {
+                    self.sends_due.notify_one();
+                }
+                Ok(Reply::Noted)
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Telling every delivery how its request ended. It has its own loop and its own retries, so that a slow send delays
+//! no settlement and a failed one is never dropped.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{BATCH, Hub, STORE_PAUSE, backoff};
+use crate::{
+    channel::{Channel, Content, Outbound},
+    error::{Error, ErrorKind, Result, Retry},
+    feedback::{Delivery, Ending, Request},
+    store::{SettleClaim, SettleResult},
+};
+
+/// A settlement is given up after this many tries: with the longest waits, after about half a day.
+const TRIES_MAX: u32 = 24;
+
+impl Hub {
+    pub(super) async fn settle_ended(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let now = self.clock.now();
+            let next_due = match self.store.claim_settlements(now, now.after(self.lease), BATCH).await {
+                Ok(claims) => {
+                    let full = claims.claimed.len() == BATCH;
+                    for claim in claims.claimed {
+                        self.attempts.spawn(self.clone().settle(claim));
+                    }
+                    if full && !stop.is_cancelled() {
+                        continue;
+                    }
+                    claims.next_due
+                }
+                Err(error) => {
+                    error!(%error, "due settlements could not be claimed");
+                    Some(now.after(STORE_PAUSE))
+                }
+            };
+            if self.rest(&self.settlements_due, next_due, &stop).await {
+                return;
+            }
+        }
+    }
+
+    async fn settle(self: Arc<Self>, claim: SettleClaim) {
+        let result = self.try_settle(&claim).await;
+        let again = matches!(result, SettleResult::Again(_));
+        if let Err(error) = self.store.finish_settlement(claim.delivery.id, claim.lease, result).await {
+            // The lease runs out and the settlement is tried again, which is harmless.
+            warn!(%error, delivery = %claim.delivery.id, "a settlement's end could not be stored");
+        }
+        if again {
+            self.settlements_due.notify_one();
+        }
+    }
+
+    async fn try_settle(&self, claim: &SettleClaim) -> SettleResult {
+        let SettleClaim { delivery, request, tries, .. } = claim;
+        let Some(running) = self.channels.get(&delivery.channel) else {
+            return SettleResult::GivenUp(format!("no channel named `{}` is configured", delivery.channel));
+        };
+        let Some(ending) = request.ending() else {
+            return SettleResult::GivenUp("the request has not ended".into());
+        };
+        let told = tell(running.channel().as_ref(), delivery, request, ending).await;
+        running.note(told.as_ref().copied());
+        match told {
+            Ok(()) => SettleResult::Settled,
+            // What is gone shows nothing that could mislead.
+            Err(error) if error.kind() == ErrorKind::NotFound => SettleResult::Settled,
+            Err(error) if error.retry() != Retry::Never && *tries < TRIES_MAX => {
+                let wait = backoff::wait(tries + 1, error.retry(), &self.ids);
+                SettleResult::Again(self.clock.now().after(wait))
+            }
+            Err(error) => SettleResult::GivenUp(error.to_string()),
+        }
+    }
+}
+
+/// Edits what was sent; where the provider cannot, says it in the same thread.
+async fn tell(channel: &dyn Channel, delivery: &Delivery, request: &Arc<Request>, ending: &Ending) -> Result<(), Error> {
+    let Some(receipt) = delivery.state.receipt() else { return Ok(()) };
+    match channel.settle(&delivery.address, receipt, request, ending).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            let notice = Outbound {
+                content: Content::Notice { text: format!("This question is closed: {}.", ending.sentence()) },
+                answer_url: None,
+                thread: channel.capabilities().threads.then(|| receipt.clone()),
+                locale: None,
+            };
+            channel.send(&delivery.address, &notice).await.map(|_| ())
+        }
+        result => result,
+    }
+}

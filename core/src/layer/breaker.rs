@@ -1,0 +1,215 @@
+//! Stops calling a service that is ill, and tries it again with a probe, never with a person's question.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Layer, Operation};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::{Error, ErrorKind, Result, Retry},
+};
+
+/// This many illnesses in a row open the breaker.
+const THRESHOLD: u32 = 5;
+/// How long it stays open the first time; doubles with each failed probe.
+const OPEN_FIRST: Duration = Duration::from_secs(30);
+/// How long it stays open at most.
+const OPEN_MAX: Duration = Duration::from_secs(600);
+
+/// A breaker's state, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A probe is under way.
+    HalfOpen,
+}
+
+/// A breaker's state, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerStatus {
+    /// The state.
+    pub state: BreakerState,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+#[derive(Debug)]
+struct Inner {
+    status: BreakerStatus,
+    failures: u32,
+    /// How long the present or next opening lasts.
+    span: Duration,
+}
+
+/// Counts what says that the service is ill ([`ErrorKind::is_illness`]); a bad address or an offline person does not.
+#[derive(Debug)]
+pub struct Breaker {
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+enum Admission {
+    Pass,
+    Probe,
+    Refuse(Duration),
+}
+
+impl Breaker {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let status = BreakerStatus { state: BreakerState::Closed, since: clock.now() };
+        Self { clock, inner: Mutex::new(Inner { status, failures: 0, span: OPEN_FIRST }) }
+    }
+
+    /// Its state, and since when.
+    #[must_use]
+    pub fn status(&self) -> BreakerStatus {
+        self.inner.lock().status
+    }
+
+    fn admit(&self) -> Admission {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock();
+        let left = inner.span.saturating_sub(now.since(inner.status.since));
+        match inner.status.state {
+            BreakerState::Closed => Admission::Pass,
+            BreakerState::Open if left.is_zero() => {
+                inner.status = BreakerStatus { state: BreakerState::HalfOpen, since: now };
+                Admission::Probe
+            }
+            BreakerState::Open => Admission::Refuse(left),
+            // Whoever probes may be dropped half-way; after as long as an opening lasts, the next one probes.
+            BreakerState::HalfOpen if left.is_zero() => {
+                inner.status.since = now;
+                Admission::Probe
+            }
+            BreakerState::HalfOpen => Admission::Refuse(Duration::from_secs(1)),
+        }
+    }
+
+    fn record(&self, illness: bool) {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock();
+        match (inner.status.state, illness) {
+            (BreakerState::Closed, false) => inner.failures = 0,
+            (BreakerState::Closed, true) => {
+                inner.failures += 1;
+                if inner.failures >= THRESHOLD {
+                    inner.status = BreakerStatus { state: BreakerState::Open, since: now };
+                    inner.span = OPEN_FIRST;
+                }
+            }
+            // A call that began before the breaker opened says nothing new.
+            (BreakerState::Open, _) => {}
+            (BreakerState::HalfOpen, false) => {
+                *inner = Inner {
+                    status: BreakerStatus { state: BreakerState::Closed, since: now },
+                    failures: 0,
+                    span: OPEN_FIRST,
+                };
+            }
+            (BreakerState::HalfOpen, true) => {
+                inner.status = BreakerStatus { state: BreakerState::Open, since: now };
+                inner.span = (inner.span * 2).min(OPEN_MAX);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct BreakerLayer {
+    breaker: Arc<Breaker>,
+}
+
+impl BreakerLayer {
+    pub(super) fn new(breaker: Arc<Breaker>) -> Self {
+        Self { breaker }
+    }
+}
+
+impl Layer for BreakerLayer {
+    async fn around<T: Send>(&self, call: Call<'_>, next: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        // A callback is the provider calling: it says nothing about whether the provider can be called.
+        if call.operation == Operation::Callback {
+            return next.await;
+        }
+        match self.breaker.admit() {
+            Admission::Pass => {}
+            Admission::Refuse(left) => return Err(refusal(call, left)),
+            Admission::Probe => {
+                let probe = call.channel.probe().await;
+                self.breaker.record(probe.as_ref().is_err_and(|error| error.kind().is_illness()));
+                if let Err(error) = probe {
+                    return Err(error);
+                }
+            }
+        }
+        let result = next.await;
+        self.breaker.record(result.as_ref().is_err_and(|error| error.kind().is_illness()));
+        result
+    }
+}
+
+fn refusal(call: Call<'_>, left: Duration) -> Error {
+    Error::new(ErrorKind::Unavailable, call.operation.as_str(), "the channel's breaker is open")
+        .with_retry(Retry::After(left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        channel::MemoryChannel,
+        layer::tests::{Surrounded, address, notice, surrounded},
+    };
+
+    fn error(kind: ErrorKind) -> Error {
+        Error::new(kind, "memory.send", "as scripted")
+    }
+
+    async fn fail(all: &Surrounded, kind: ErrorKind, times: u32) {
+        for _ in 0..times {
+            all.below.fail_next(error(kind));
+            all.channel.send(&address(), &notice("?")).await.unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn bad_addresses_leave_it_closed_and_five_illnesses_in_a_row_open_it() {
+        let all = surrounded(MemoryChannel::CAPABILITIES);
+        fail(&all, ErrorKind::NotFound, 10).await;
+        fail(&all, ErrorKind::Unavailable, 4).await;
+        all.channel.send(&address(), &notice("?")).await.unwrap();
+        fail(&all, ErrorKind::Unavailable, 4).await;
+        assert_eq!(all.breaker.status().state, BreakerState::Closed);
+        fail(&all, ErrorKind::Unavailable, 1).await;
+        assert_eq!(all.breaker.status().state, BreakerState::Open);
+
+        let sent = all.below.sent().len();
+        let refused = all.channel.send(&address(), &notice("?")).await.unwrap_err();
+        assert_eq!(refused.retry(), Retry::After(Duration::from_secs(30)));
+        assert_eq!(all.below.sent().len(), sent);
+    }
+
+    #[tokio::test]
+    async fn it_half_opens_with_a_probe_and_doubles_its_span_when_that_fails() {
+        let all = surrounded(MemoryChannel::CAPABILITIES);
+        fail(&all, ErrorKind::Unavailable, 5).await;
+        all.clock.advance(Duration::from_secs(30));
+        // The scripted fault hits the probe: no question is sent.
+        fail(&all, ErrorKind::Unavailable, 1).await;
+        assert!(all.below.sent().is_empty());
+        assert_eq!(all.breaker.status().state, BreakerState::Open);
+        all.clock.advance(Duration::from_secs(59));
+        assert!(all.channel.send(&address(), &notice("?")).await.is_err());
+        all.clock.advance(Duration::from_secs(1));
+        all.channel.send(&address(), &notice("?")).await.unwrap();
+        assert_eq!(all.breaker.status().state, BreakerState::Closed);
+    }
+}

@@ -1,0 +1,163 @@
+//! The commands of the program.
+
+mod banner;
+mod check_config;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    ask,
+    config::{Config, Loaded, Problem, Sources},
+    logging, wiring,
+};
+
+pub use banner::welcome;
+
+const EXAMPLES: &str = "\
+Examples:
+  hearback                                          start the hub on http://127.0.0.1:8000
+  hearback --config /etc/hearback.toml serve        start it with this configuration
+  hearback check-config                             show the settings in effect, or what is wrong with them
+  hearback ask \"Deploy 1.4.2?\" --to ana --timeout 10m && ./deploy.sh
+
+Settings come from hearback.toml, a .env file and the environment, each over the one before.";
+
+/// Hearback: a self-hosted hub through which programs and AI agents ask people, and hear back.
+#[derive(Debug, Parser)]
+#[command(name = "hearback", version, after_long_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    /// The configuration file [default: ./hearback.toml, when it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the hub; what happens without a command
+    Serve,
+    /// Ask people something and wait for the answer
+    Ask(Box<ask::Options>),
+    /// Move the database's schema up or down, or see where it stands
+    #[command(subcommand)]
+    Migrate(Migration),
+    /// Show the settings in effect and where each comes from; exit 1 and name every problem when there is one
+    CheckConfig,
+}
+
+/// What to do with the database's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Migration {
+    /// Apply every migration that is missing
+    Up,
+    /// Take back the newest migrations
+    Down {
+        /// How many
+        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+    },
+    /// List the migrations and which of them are applied
+    Status,
+}
+
+/// Runs the command that `args` name, the program's name first.
+pub async fn run(args: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to be done when the terminal is gone.
+            let _ = error.print();
+            return match error.use_stderr() {
+                false => ExitCode::SUCCESS,
+                true if asks(&args) => ask::ERROR.into(),
+                true => ExitCode::FAILURE,
+            };
+        }
+    };
+    let sources = Sources::of_process(cli.config);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Ask(options) => ask::run(*options, &sources).await,
+        Command::CheckConfig => check_config::run(&sources),
+        Command::Serve => match load(&sources) {
+            Ok(config) => {
+                logging::start(&config);
+                finish(wiring::serve(config).await)
+            }
+            Err(problems) => refuse(&problems),
+        },
+        Command::Migrate(migration) => match load(&sources) {
+            Ok(config) => {
+                logging::start(&config);
+                let told = wiring::migrate(&config, migration).await;
+                finish(told.map(|told| {
+                    let _ = writeln!(io::stdout(), "{told}");
+                }))
+            }
+            Err(problems) => refuse(&problems),
+        },
+    }
+}
+
+/// Whether a command line that cannot be read was meant for `ask`, whose exit codes are its own.
+fn asks(args: &[OsString]) -> bool {
+    let mut words = args.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("--config") => drop(words.next()),
+            Some(option) if option.starts_with('-') => {}
+            command => return command == Some("ask"),
+        }
+    }
+    false
+}
+
+fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
+    Config::load(sources, &wiring::check_channel).map(|Loaded { config, .. }| config)
+}
+
+fn refuse(problems: &[Problem]) -> ExitCode {
+    let mut out = io::stderr().lock();
+    for problem in problems {
+        let _ = writeln!(out, "hearback: {problem}");
+    }
+    ExitCode::FAILURE
+}
+
+fn finish(result: hearback_core::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "hearback: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_apart_by_its_command() {
+        let asks = |line: &str| asks(&line.split(' ').map(Into::into).collect::<Vec<_>>());
+        assert!(asks("hearback ask --wrong"));
+        assert!(asks("hearback --config x.toml ask --wrong"));
+        assert!(!asks("hearback --config ask serve --wrong"));
+        assert!(!asks("hearback --wrong"));
+    }
+}

@@ -1,0 +1,178 @@
+//! The one list of settings.
+
+use std::fmt;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, LogFormat, Registration, values};
+
+/// The key whose default follows other keys.
+pub(super) const PUBLIC_URL: &str = "PUBLIC_URL";
+
+/// A setting: its name, what it takes, and how it goes into and comes out of a [`Config`].
+pub struct Key {
+    /// The name in the environment and in `.env`; in `hearback.toml` the same in lower case.
+    pub name: &'static str,
+    /// Which values it takes, for people.
+    pub allowed: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+    /// Whether `hearback.toml` may give it as a list.
+    pub list: bool,
+    read: fn(&mut Config, &str) -> Result<(), String>,
+    show: fn(&Config) -> String,
+}
+
+impl Key {
+    const fn new(
+        name: &'static str,
+        allowed: &'static str,
+        read: fn(&mut Config, &str) -> Result<(), String>,
+        show: fn(&Config) -> String,
+    ) -> Self {
+        Self { name, allowed, secret: false, list: false, read, show }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    const fn list(self) -> Self {
+        Self { list: true, ..self }
+    }
+
+    /// Reads `text` into `config`, which stays as it is on a fault.
+    pub(super) fn read(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        (self.read)(config, text)
+    }
+
+    /// The value in effect, fit to be printed.
+    #[must_use]
+    pub fn shown(&self, config: &Config) -> String {
+        (self.show)(config)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+const NUMBER_OR_OFF: &str = "a whole number, 0 for no limit";
+
+/// Every setting of the hub, in the order in which people are told of them.
+pub const KEYS: &[Key] = &[
+    Key::new(
+        "DATABASE_URL",
+        "sqlite://PATH (sqlite:///PATH is absolute)",
+        |config, text| values::database_url(text).map(|url| config.database_url = url),
+        |config| config.database_url.clone(),
+    ),
+    Key::new(
+        "SECRET_KEY",
+        "at least 32 characters, as `openssl rand -hex 32` prints",
+        |config, text| values::secret_key(text).map(|key| config.secret_key = Some(key)),
+        |config| match config.secret_key {
+            Some(_) => "set".into(),
+            None => format!("not set, generated in {}", config.secret_path().display()),
+        },
+    )
+    .secret(),
+    Key::new(
+        "HEARBACK_BIND",
+        "IP:PORT, as 127.0.0.1:8000 or [::1]:8000; port 0 takes a free one",
+        |config, text| values::bind(text).map(|address| config.bind = address),
+        |config| config.bind.to_string(),
+    ),
+    Key::new(
+        PUBLIC_URL,
+        "an http or https URL without user, query and fragment, as https://ask.example.org",
+        |config, text| values::public_url(text).map(|url| config.public_url = url),
+        |config| config.public_url.to_string(),
+    ),
+    Key::new(
+        "PATH_PREFIX",
+        "empty, or a path of letters, digits, `.`, `_`, `~` and `-`, as /hearback",
+        |config, text| values::path_prefix(text).map(|prefix| config.path_prefix = prefix),
+        |config| config.path_prefix.clone(),
+    ),
+    Key::new(
+        "CORS_ORIGINS",
+        "empty, or a comma list of origins, as https://a.example,https://b.example:8443",
+        |config, text| values::origins(text).map(|origins| config.cors_origins = origins),
+        |config| config.cors_origins.join(","),
+    )
+    .list(),
+    Key::new(
+        "REGISTRATION",
+        "open, closed, auto (open while HEARBACK_BIND is a loopback address)",
+        |config, text| {
+            const WORDS: [(&str, Registration); 3] =
+                [("open", Registration::Open), ("closed", Registration::Closed), ("auto", Registration::Auto)];
+            values::word(text, &WORDS).map(|registration| config.registration = registration)
+        },
+        |config| {
+            let word = if config.registration_is_open() { "open" } else { "closed after the first account" };
+            match config.registration {
+                Registration::Auto => format!("auto: {word}"),
+                Registration::Open | Registration::Closed => word.into(),
+            }
+        },
+    ),
+    Key::new(
+        "ACCESS_TOKEN_MINUTES",
+        "whole minutes, 1 to 525600",
+        |config, text| values::number(text, 1, 525_600).map(|minutes| config.access_token_minutes = minutes),
+        |config| config.access_token_minutes.to_string(),
+    ),
+    Key::new(
+        "REFRESH_TOKEN_DAYS",
+        "whole days, 1 to 3650",
+        |config, text| values::number(text, 1, 3650).map(|days| config.refresh_token_days = days),
+        |config| config.refresh_token_days.to_string(),
+    ),
+    Key::new(
+        "SEND_TIMEOUT",
+        "whole seconds, 1 to 3600",
+        |config, text| values::number(text, 1, 3600).map(|s| config.send_timeout = std::time::Duration::from_secs(s)),
+        |config| config.send_timeout.as_secs().to_string(),
+    ),
+    Key::new(
+        "MAX_WEBSOCKET_CONNECTIONS_PER_USER",
+        NUMBER_OR_OFF,
+        |config, text| {
+            values::number(text, 0, usize::MAX).map(|most| config.max_websocket_connections_per_user = most)
+        },
+        |config| config.max_websocket_connections_per_user.to_string(),
+    ),
+    Key::new(
+        "MAX_TOTAL_WEBSOCKET_CONNECTIONS",
+        NUMBER_OR_OFF,
+        |config, text| values::number(text, 0, usize::MAX).map(|most| config.max_total_websocket_connections = most),
+        |config| config.max_total_websocket_connections.to_string(),
+    ),
+    Key::new(
+        "LOG_LEVEL",
+        "off, error, warn, info, debug, trace, or a comma list with targets, as info,hearback=debug",
+        |config, text| {
+            values::log_level(text)?;
+            EnvFilter::try_new(text).map_err(|error| format!("is not a log filter: {error}"))?;
+            config.log_level = text.to_owned();
+            Ok(())
+        },
+        |config| config.log_level.clone(),
+    ),
+    Key::new(
+        "LOG_FORMAT",
+        "text, json",
+        |config, text| {
+            const WORDS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+            values::word(text, &WORDS).map(|format| config.log_format = format)
+        },
+        |config| match config.log_format {
+            LogFormat::Text => "text".into(),
+            LogFormat::Json => "json".into(),
+        },
+    ),
+];

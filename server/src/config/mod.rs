@@ -1,0 +1,206 @@
+//! The configuration: one typed struct, read from `hearback.toml`, a `.env` file and the environment, in rising order.
+//!
+//! [`KEYS`] is the one list of settings: reading, `check-config` and the test of `.env.example` all follow it.
+
+mod keys;
+mod report;
+mod sources;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hearback_core::{error::FieldError, secret::Secret};
+use serde_json::Value;
+use url::Url;
+
+pub use keys::{KEYS, Key};
+pub use report::{Origin, Problem};
+pub use sources::Sources;
+
+/// Who may make an account. The first one, the administrator's, may always be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Nobody after the first.
+    Closed,
+    /// Everybody while the hub listens on a loopback address, else nobody after the first.
+    #[default]
+    Auto,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything that can be set.
+#[derive(Clone)]
+pub struct Config {
+    /// Where the data lies, as `sqlite://PATH`.
+    pub database_url: String,
+    /// Signs tokens and encrypts stored secrets; without it one is generated and kept in [`Config::secret_path`].
+    pub secret_key: Option<Secret>,
+    /// The address to listen on.
+    pub bind: SocketAddr,
+    /// The address that people open, with its path.
+    pub public_url: Url,
+    /// The path below which everything is served: empty, or `/x/y`.
+    pub path_prefix: String,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Other origins whose pages may call the API, as browsers write them.
+    pub cors_origins: Vec<String>,
+    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log_level: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// The life of an access token, in minutes.
+    pub access_token_minutes: u32,
+    /// The life of a refresh token, in days.
+    pub refresh_token_days: u32,
+    /// How long one send over a channel may take.
+    pub send_timeout: Duration,
+    /// Open sockets of one account or service token; 0 is no limit.
+    pub max_websocket_connections_per_user: usize,
+    /// Open sockets in all; 0 is no limit.
+    pub max_total_websocket_connections: usize,
+    /// The `[channels.NAME]` tables, by name.
+    pub channels: BTreeMap<String, Value>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+        Self {
+            database_url: "sqlite://data/hearback.db".into(),
+            secret_key: None,
+            bind,
+            public_url: values::public_url_of(bind, ""),
+            path_prefix: String::new(),
+            registration: Registration::default(),
+            cors_origins: Vec::new(),
+            log_level: "info".into(),
+            log_format: LogFormat::default(),
+            access_token_minutes: 25,
+            refresh_token_days: 7,
+            send_timeout: Duration::from_secs(10),
+            max_websocket_connections_per_user: 5,
+            max_total_websocket_connections: 1000,
+            channels: BTreeMap::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    // By hand, since the channels' tables hold secrets of their adapters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut settings = f.debug_map();
+        for key in KEYS {
+            settings.entry(&format_args!("{}", key.name), &format_args!("{}", key.shown(self)));
+        }
+        settings.entry(&format_args!("channels"), &self.channels.keys()).finish()
+    }
+}
+
+/// Checks one `[channels.NAME]` table: the fault names the setting below `channels.NAME`.
+pub type CheckChannel<'a> = &'a dyn Fn(&str, &Value) -> Result<(), FieldError>;
+
+/// A configuration, and where each setting came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings in effect.
+    pub config: Config,
+    /// Where a setting that is not a default came from, by the key's name or `channels.NAME`.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+impl Config {
+    /// Reads the settings from `sources`. It writes nothing and leaves the process's environment alone.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is, not only the first.
+    pub fn load(sources: &Sources, check_channel: CheckChannel<'_>) -> Result<Loaded, Vec<Problem>> {
+        let mut config = Self::default();
+        let sources::Found { settings, channels, mut problems } = sources.read();
+        let mut origins = BTreeMap::new();
+        for key in KEYS {
+            let Some(found) = settings.get(key.name) else { continue };
+            origins.insert(key.name.to_owned(), found.origin.clone());
+            if let Err(fault) = key.read(&mut config, &found.text) {
+                problems.push(Problem::of_value(key, found, fault));
+            }
+        }
+        if !settings.contains_key(keys::PUBLIC_URL) {
+            config.public_url = values::public_url_of(config.bind, &config.path_prefix);
+        } else if config.public_url.path() == "/" {
+            config.public_url.set_path(&config.path_prefix);
+        }
+        for (name, (table, origin)) in channels {
+            if let Err(fault) = check_channel(&name, &table) {
+                problems.push(Problem::of_channel(fault, origin.clone()));
+            }
+            origins.insert(format!("channels.{name}"), origin);
+            config.channels.insert(name, table);
+        }
+        if problems.is_empty() { Ok(Loaded { config, origins }) } else { Err(problems) }
+    }
+
+    /// The file that holds the database.
+    #[must_use]
+    pub fn database_path(&self) -> &Path {
+        let path = self.database_url.strip_prefix(values::SQLITE).unwrap_or(&self.database_url);
+        Path::new(path.split_once('?').map_or(path, |(path, _)| path))
+    }
+
+    /// The folder that the hub keeps its data in: the database's.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.database_path().parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+    }
+
+    /// Where the generated secret is kept when none is set.
+    #[must_use]
+    pub fn secret_path(&self) -> PathBuf {
+        self.data_dir().join("secret.key")
+    }
+
+    /// Whether everybody may make an account, and not only the first one.
+    #[must_use]
+    pub fn registration_is_open(&self) -> bool {
+        match self.registration {
+            Registration::Open => true,
+            Registration::Closed => false,
+            Registration::Auto => self.bind.ip().is_loopback(),
+        }
+    }
+
+    /// The same configuration once the hub listens on `address`: port 0 has become a real one, in the public URL too.
+    #[must_use]
+    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+        self.bind = address;
+        if self.public_url.port() == Some(0) {
+            // It fails only for URLs without a host, and this one is http with a host.
+            let _ = self.public_url.set_port(Some(address.port()));
+        }
+        self
+    }
+
+    /// The URL of `path` on this hub, as people open it.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        format!("{}/{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,151 @@
+//! How the text of a setting becomes its value. A fault is the end of a sentence that begins with the key.
+
+use std::{fmt::Display, net::SocketAddr, str::FromStr};
+
+use hearback_core::secret::Secret;
+use url::Url;
+
+/// How the one supported database's URLs begin.
+pub(super) const SQLITE: &str = "sqlite://";
+/// A secret below this length can be guessed.
+const SECRET_MIN: usize = 32;
+
+pub(super) fn database_url(text: &str) -> Result<String, String> {
+    match text.strip_prefix(SQLITE) {
+        Some(path) if !path.is_empty() && !path.ends_with('/') && !path.starts_with('?') => Ok(text.to_owned()),
+        Some(_) => Err("names no file".into()),
+        None => match text.split_once(':') {
+            Some((scheme, _)) => Err(format!("has the scheme \"{scheme}\", and this version supports sqlite")),
+            None => Err("is not a database URL; this version supports sqlite".into()),
+        },
+    }
+}
+
+pub(super) fn secret_key(text: &str) -> Result<Secret, String> {
+    match text.chars().count() {
+        length if length < SECRET_MIN => Err(format!("has {length} characters")),
+        _ => Ok(Secret::from(text)),
+    }
+}
+
+pub(super) fn bind(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is not an IP address with a port".into())
+}
+
+/// The address that people open when they are not told another: one that a browser on the same machine can use.
+pub(super) fn public_url_of(bind: SocketAddr, path_prefix: &str) -> Url {
+    let host = if bind.ip().is_unspecified() { format!("localhost:{}", bind.port()) } else { bind.to_string() };
+    format!("http://{host}{path_prefix}").parse().expect("an address and a checked path make a URL")
+}
+
+pub(super) fn public_url(text: &str) -> Result<Url, String> {
+    let mut url = web_url(text)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// An http or https URL that carries nothing besides host, port and path.
+fn web_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("has the scheme \"{}\"", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name or a password".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment".into());
+    }
+    Ok(url)
+}
+
+pub(super) fn path_prefix(text: &str) -> Result<String, String> {
+    let path = text.strip_prefix('/').unwrap_or(text);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    let plain = |segment: &str| {
+        let letters = segment.chars().all(|c| c.is_ascii_alphanumeric() || ".-_~".contains(c));
+        letters && !matches!(segment, "" | "." | "..")
+    };
+    if path.split('/').all(plain) { Ok(format!("/{path}")) } else { Err("is not a plain path".into()) }
+}
+
+pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let url = web_url(part).map_err(|fault| format!("has \"{part}\", which {fault}"))?;
+            if url.path() == "/" { Ok(url.origin().ascii_serialization()) } else { Err(format!("has \"{part}\", which has a path")) }
+        })
+        .collect()
+}
+
+pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
+    found.map(|(_, value)| *value).ok_or_else(|| "is none of the allowed words".into())
+}
+
+pub(super) fn number<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> Result<T, String> {
+    match text.parse::<T>() {
+        Ok(number) if number >= min && number <= max => Ok(number),
+        Ok(_) => Err(format!("is not between {min} and {max}")),
+        Err(_) => Err("is not a whole number in range".into()),
+    }
+}
+
+/// A word alone is a level. The filter itself would take any other word for a target and log everything it says.
+pub(super) fn log_level(text: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let bare = |part: &&str| !part.contains(['=', '[']);
+    match text.split(',').map(str::trim).filter(bare).find(|part| !LEVELS.iter().any(|l| part.eq_ignore_ascii_case(l))) {
+        None => Ok(()),
+        Some(part) => Err(format!("has \"{part}\", which is no level")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_prefix_is_normalised() {
+        for (text, expected) in [("", ""), ("/", ""), ("hub", "/hub"), ("/hub/", "/hub"), ("/a/b", "/a/b")] {
+            assert_eq!(path_prefix(text).as_deref(), Ok(expected), "{text}");
+        }
+        for bad in ["//", "/a//b", "/a/../b", "/a b", "/a?b", "/ä"] {
+            assert!(path_prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        let text = "https://A.example/, http://b.example:80,https://c.example:8443";
+        assert_eq!(origins(text).unwrap(), ["https://a.example", "http://b.example", "https://c.example:8443"]);
+        assert_eq!(origins("").unwrap(), [""; 0]);
+        for bad in ["*", "null", "a.example", "https://a.example/path", "ftp://a.example"] {
+            assert!(origins(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_default_public_url_can_be_opened_on_the_same_machine() {
+        let url = |bind: &str, prefix| public_url_of(bind.parse().unwrap(), prefix).to_string();
+        assert_eq!(url("127.0.0.1:8000", ""), "http://127.0.0.1:8000/");
+        assert_eq!(url("0.0.0.0:80", "/hub"), "http://localhost/hub");
+        assert_eq!(url("[::]:8000", ""), "http://localhost:8000/");
+        assert_eq!(url("[::1]:8000", ""), "http://[::1]:8000/");
+    }
+
+    #[test]
+    fn a_word_alone_in_a_log_level_must_be_a_level() {
+        for good in ["info", "WARN", "info,hearback=debug", "hearback=debug", "off"] {
+            assert!(log_level(good).is_ok(), "{good}");
+        }
+        for bad in ["verbose", "info,loud", "2"] {
+            assert!(log_level(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Opening the file: where it is, whose it is, and how SQLite is to treat it.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hearback_core::{Error, ErrorKind, Result};
+use sqlx::{
+    ConnectOptions, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::fault::Fault;
+
+/// How many reads run at once. Each connection has its own thread.
+const READERS: u32 = 4;
+/// Statements differ by their number of rows, at most [`super::rows::CHUNK`] a table, and all of them should stay prepared.
+const WRITER_STATEMENTS: usize = 768;
+/// How long a statement waits for another program, a backup perhaps, that holds the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A database that no other hub has open.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    /// Keeps others out until it is dropped.
+    lock: File,
+}
+
+fn fault(detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, "storage.open", detail.into())
+}
+
+/// The file that `database` names: a path, or `sqlite://` with a path.
+pub(super) fn path(database: &str) -> Result<PathBuf> {
+    let path = database.strip_prefix("sqlite://").or(database.strip_prefix("sqlite:")).unwrap_or(database);
+    if path.is_empty() || path.starts_with(":memory:") || path.contains(['?', '\0']) {
+        return Err(fault(format!("{database:?} names no file; expected a path, as sqlite://data/hearback.db")));
+    }
+    Ok(path.into())
+}
+
+impl Place {
+    /// Takes the file for this hub alone; creates its folder and the file, to be read by this user alone.
+    pub(super) fn take(database: &str) -> Result<Self> {
+        let path = path(database)?;
+        let shown = path.display();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)
+            .map_err(|error| fault(format!("cannot create the folder {}: {error}", folder.display())))?;
+        if path.is_dir() {
+            return Err(fault(format!("{shown} is a folder; expected a file")));
+        }
+        let beside = PathBuf::from(format!("{shown}.lock"));
+        let lock = private(&beside).map_err(|error| {
+            fault(format!("the folder {} must be writable, but {} is not: {error}", folder.display(), beside.display()))
+        })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(fault(format!("{shown} is in use by another hub, which holds {}", beside.display())));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(fault(format!("cannot lock {}: {error}", beside.display())));
+            }
+        }
+        private(&path).map_err(|error| fault(format!("cannot open {shown}: {error}")))?;
+        Ok(Self { path, lock })
+    }
+
+    /// The lock alone, for whoever outlives this.
+    pub(super) fn into_lock(self) -> File {
+        self.lock
+    }
+
+    /// The one connection that writes.
+    pub(super) async fn writer(&self) -> Result<SqliteConnection> {
+        let options = self
+            .options()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // macOS only: what synchronisation means everywhere else.
+            .pragma("fullfsync", "ON")
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-16384")
+            .statement_cache_capacity(WRITER_STATEMENTS);
+        options.connect().await.map_err(|error| {
+            let Fault(inner) = error.into();
+            fault(format!("cannot open {}: {}", self.path.display(), inner.detail())).with_source(inner)
+        })
+    }
+
+    /// Connections that only read, opened as they are needed.
+    pub(super) fn readers(&self) -> SqlitePool {
+        let options = self.options().pragma("query_only", "ON");
+        SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options)
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY).foreign_keys(true).disable_statement_logging()
+    }
+}
+
+/// Opens a file, and creates it for this user alone.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,266 @@
+//! How the core's values stand in columns, and statements over many rows.
+
+use std::collections::HashMap;
+
+use hearback_core::{
+    Timestamp,
+    event::EventId,
+    feedback::{
+        Attempt, Delivery, DeliveryState, DeliveryStatus, Ending, Outcome, Request, RequestState, Response, Verdict,
+    },
+    person::{Asker, TokenRef, UserRef},
+};
+use serde::de::DeserializeOwned;
+use sqlx::{
+    Decode, QueryBuilder, Row, Sqlite, SqliteConnection, Type,
+    query_builder::Separated,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use uuid::Uuid;
+
+use super::fault::{Fault, Result};
+
+/// The most rows of one statement: few enough that every number of them stays prepared, and that no table comes near
+/// SQLite's 32,766 variables.
+pub(super) const CHUNK: usize = 64;
+
+/// The values of one row, as they are bound.
+pub(super) type Values<'q, 'a> = Separated<'q, Sqlite, &'a str>;
+
+/// Writes by statements of up to [`CHUNK`] rows: `head`, `VALUES (…), (…)`, `tail`. Says how many rows changed.
+pub(super) async fn write<T>(
+    writer: &mut SqliteConnection,
+    head: &str,
+    rows: &[T],
+    tail: &str,
+    bind: impl Fn(&mut Values<'_, '_>, &T),
+) -> Result<u64> {
+    let mut changed = 0;
+    for chunk in rows.chunks(CHUNK) {
+        changed += statement(head, chunk, tail, &bind).build().execute(&mut *writer).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+/// Reads by statements of up to [`CHUNK`] rows: `head`, `VALUES (…), (…)`, `tail`.
+pub(super) async fn read<T>(
+    reader: &mut SqliteConnection,
+    head: &str,
+    rows: &[T],
+    tail: &str,
+    bind: impl Fn(&mut Values<'_, '_>, &T),
+) -> Result<Vec<SqliteRow>> {
+    let mut found = Vec::new();
+    for chunk in rows.chunks(CHUNK) {
+        found.append(&mut statement(head, chunk, tail, &bind).build().fetch_all(&mut *reader).await?);
+    }
+    Ok(found)
+}
+
+fn statement<T>(head: &str, rows: &[T], tail: &str, bind: impl Fn(&mut Values<'_, '_>, &T)) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(head);
+    query.push_values(rows, |mut values, row| bind(&mut values, row)).push(tail);
+    query
+}
+
+/// A column's value.
+pub(super) fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &str) -> Result<T> {
+    Ok(row.try_get(column)?)
+}
+
+/// An id.
+pub(super) fn id<I: From<Uuid>>(row: &SqliteRow, column: &str) -> Result<I> {
+    get::<Uuid>(row, column).map(I::from)
+}
+
+/// A time.
+pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp> {
+    get(row, column).map(Timestamp::from_micros)
+}
+
+/// A time that need not be there.
+pub(super) fn optional_time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>> {
+    Ok(get::<Option<i64>>(row, column)?.map(Timestamp::from_micros))
+}
+
+/// A JSON text.
+pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T> {
+    Ok(serde_json::from_str(get(row, column)?)?)
+}
+
+/// A text that is checked as it is read, like the name of a channel.
+pub(super) fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: &str) -> Result<T> {
+    get::<&str>(row, column)?.parse().map_err(|_| Fault::unexpected(format!("a stored {column} cannot be read")))
+}
+
+/// SQLite's integers are signed; what is counted here never comes near their end.
+pub(super) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A number that SQLite counted.
+pub(super) fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+/// One more than asked for, which tells whether more follow.
+pub(super) fn one_more(limit: usize) -> i64 {
+    signed(limit as u64).saturating_add(1)
+}
+
+/// The columns that [`request`] reads.
+macro_rules! request_columns {
+    () => {
+        "r.id, r.asker_user_id, r.asker_username, r.asker_token_id, r.asker_token_name, r.terms, r.status, \
+         r.created_at, r.expires_at, r.ended_at, r.outcome, r.created_event"
+    };
+}
+pub(super) use request_columns;
+
+pub(super) fn request(row: &SqliteRow) -> Result<Request> {
+    let token = match (get::<Option<Uuid>>(row, "asker_token_id")?, get::<Option<String>>(row, "asker_token_name")?) {
+        (Some(id), Some(name)) => Some(TokenRef { id: id.into(), name }),
+        _ => None,
+    };
+    let user = UserRef { id: id(row, "asker_user_id")?, username: get(row, "asker_username")? };
+    Ok(Request {
+        id: id(row, "id")?,
+        asker: Asker { user, token },
+        terms: json(row, "terms")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+        created_event: EventId(unsigned(get(row, "created_event")?)),
+        state: state(row)?,
+    })
+}
+
+fn state(row: &SqliteRow) -> Result<RequestState> {
+    let outcome = || -> Result<Option<Outcome>> {
+        let outcome = get::<Option<&str>>(row, "outcome")?;
+        Ok(outcome.map(serde_json::from_str).transpose()?)
+    };
+    let at = || Ok::<_, Fault>(optional_time(row, "ended_at")?.unwrap_or(Timestamp::from_micros(0)));
+    Ok(RequestState::Ended(match get(row, "status")? {
+        "pending" => return Ok(RequestState::Pending),
+        "answered" => Ending::Answered(outcome()?.ok_or_else(|| Fault::unexpected("an answer without its outcome"))?),
+        "expired" => Ending::Expired { at: at()?, outcome: outcome()? },
+        "cancelled" => Ending::Cancelled { at: at()? },
+        other => return Err(Fault::unexpected(format!("a request with the status {other:?}"))),
+    }))
+}
+
+/// The columns that [`delivery`] reads.
+macro_rules! delivery_columns {
+    () => {
+        "d.id, d.request_id, d.user_id, d.channel, d.address, d.status, d.due_at, d.receipt, d.reason, \
+         d.settle_due_at, d.settle_tries, \
+         (SELECT json_group_array(json_array(a.number, a.at, a.error)) FROM attempts a WHERE a.delivery_id = d.id) \
+         AS attempts"
+    };
+}
+pub(super) use delivery_columns;
+
+pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
+    let mut attempts: Vec<_> = json::<Vec<(u32, i64, Option<String>)>>(row, "attempts")?
+        .into_iter()
+        .map(|(number, at, error)| Attempt { number, at: Timestamp::from_micros(at), error })
+        .collect();
+    attempts.sort_by_key(|attempt| attempt.number);
+    Ok(Delivery {
+        id: id(row, "id")?,
+        request_id: id(row, "request_id")?,
+        user_id: id(row, "user_id")?,
+        channel: parsed(row, "channel")?,
+        address: parsed(row, "address")?,
+        state: delivery_state(row)?,
+        attempts,
+    })
+}
+
+/// The state of a delivery, from the columns `status`, `due_at`, `receipt` and `reason`.
+pub(super) fn delivery_state(row: &SqliteRow) -> Result<DeliveryState> {
+    let due = || Ok::<_, Fault>(optional_time(row, "due_at")?.unwrap_or(Timestamp::from_micros(0)));
+    let text = |column| Ok::<_, Fault>(get::<Option<String>>(row, column)?.unwrap_or_default());
+    let receipt = || text("receipt").map(Into::into);
+    let reason = || text("reason");
+    Ok(match get(row, "status")? {
+        "queued" => DeliveryState::Queued { due: due()? },
+        "sending" => DeliveryState::Sending { lease: due()? },
+        "sent" => DeliveryState::Sent { receipt: receipt()? },
+        "delivered" => DeliveryState::Delivered { receipt: receipt()? },
+        "read" => DeliveryState::Read { receipt: receipt()? },
+        "failed" => DeliveryState::Failed { reason: reason()? },
+        "skipped" => DeliveryState::Skipped { reason: reason()? },
+        "unknown" => DeliveryState::Unknown { reason: reason()? },
+        "settled" => DeliveryState::Settled,
+        other => return Err(Fault::unexpected(format!("a delivery with the status {other:?}"))),
+    })
+}
+
+/// The columns `status`, `due_at`, `receipt` and `reason` of a state.
+pub(super) fn state_columns(state: &DeliveryState) -> (&'static str, Option<i64>, Option<&str>, Option<&str>) {
+    let status = match state.status() {
+        DeliveryStatus::Queued => "queued",
+        DeliveryStatus::Sending => "sending",
+        DeliveryStatus::Sent => "sent",
+        DeliveryStatus::Delivered => "delivered",
+        DeliveryStatus::Read => "read",
+        DeliveryStatus::Failed => "failed",
+        DeliveryStatus::Skipped => "skipped",
+        DeliveryStatus::Unknown => "unknown",
+        DeliveryStatus::Settled => "settled",
+    };
+    let due = match state {
+        DeliveryState::Queued { due: at } | DeliveryState::Sending { lease: at } => Some(at.micros()),
+        _ => None,
+    };
+    let reason = match state {
+        DeliveryState::Failed { reason } | DeliveryState::Skipped { reason } | DeliveryState::Unknown { reason } => {
+            Some(reason.as_str())
+        }
+        _ => None,
+    };
+    (status, due, state.receipt().map(|receipt| receipt.as_str()), reason)
+}
+
+/// The columns that [`response`] reads.
+macro_rules! response_columns {
+    () => {
+        "s.id, s.request_id, s.by_user_id, s.by_username, s.channel, s.event, s.value, s.comment, s.verdict, s.reason, s.at"
+    };
+}
+pub(super) use response_columns;
+
+pub(super) fn response(row: &SqliteRow) -> Result<Response> {
+    let by = match (get::<Option<Uuid>>(row, "by_user_id")?, get::<Option<String>>(row, "by_username")?) {
+        (Some(id), Some(username)) => Some(UserRef { id: id.into(), username }),
+        _ => None,
+    };
+    Ok(Response {
+        id: id(row, "id")?,
+        request_id: id(row, "request_id")?,
+        by,
+        channel: parsed(row, "channel")?,
+        value: json(row, "value")?,
+        comment: get(row, "comment")?,
+        verdict: verdict(get(row, "verdict")?)?,
+        reason: get(row, "reason")?,
+        at: time(row, "at")?,
+    })
+}
+
+pub(super) const fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted => "accepted",
+        Verdict::Invalid => "invalid",
+        Verdict::Late => "late",
+        Verdict::Refused => "refused",
+    }
+}
+
+fn verdict(word: &str) -> Result<Verdict> {
+    [Verdict::Accepted, Verdict::Invalid, Verdict::Late, Verdict::Refused]
+        .into_iter()
+        .find(|verdict| verdict_word(*verdict) == word)
+        .ok_or_else(|| Fault::unexpected(format!("a response with the verdict {word:?}")))
+}
