@@ -106,6 +106,7 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock that reads the machine's")]
     fn now(&self) -> Timestamp {
         Utc::now().into()
     }
@@ -117,7 +118,7 @@ impl Clock for SystemClock {
             if left.is_zero() {
                 return;
             }
-            tokio::time::sleep(left.min(Duration::from_secs(3600))).await;
+            tokio::time::sleep(left.min(Duration::from_hours(1))).await;
         }
     }
 }

@@ -55,8 +55,7 @@ CREATE TABLE refresh_tokens (
     used       INTEGER NOT NULL DEFAULT 0 CHECK (used IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX refresh_tokens_of_sign_in ON refresh_tokens (sign_in_id);
-CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
+CREATE INDEX refresh_tokens_of_sign_in ON refresh_tokens (sign_in_id, expires_at);
 
 -- Terms can be large, so the rows are kept by a number, which grows: that of the event of their creation.
 CREATE TABLE feedback_requests (

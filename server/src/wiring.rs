@@ -1,17 +1,192 @@
-//! The only file that names concrete types.
+//! The only file that names concrete types: it puts the parts of the hub together, and takes them apart again.
 
-use hearback_core::{Error, ErrorKind, Result, error::FieldError};
+use std::{sync::Arc, time::Duration};
+
+use hearback_adapters::websocket::{Limits, Websocket};
+use hearback_core::{
+    Clock, Error, ErrorKind, Result,
+    channel::{Channel, Parts as ChannelParts},
+    clock::SystemClock,
+    error::FieldError,
+    event::Bus,
+    hub::{Channels, Hub, Parts as HubParts},
+    id::Ids,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use poem::{
+    Server,
+    listener::{Acceptor, Listener, TcpListener},
+};
 use serde_json::Value;
+use tokio::{select, signal, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 
-use crate::{commands::Migration, config::Config};
+use crate::{
+    account::AccountStore,
+    api,
+    app::{App, Parts as AppParts},
+    commands::{Migration, welcome},
+    config::Config,
+    storage::{Cipher, SecretKey, SqliteStorage, sqlite::migrate},
+};
 
-/// Runs the hub until it is told to stop.
+/// How long the hub may take to stop: calls under way, sockets, attempts.
+const STOP_MAX: Duration = Duration::from_secs(8);
+/// The name of the channel over open sockets.
+const WEBSOCKET: &str = "websocket";
+
+/// A hub that is running.
+pub struct Running {
+    app: Arc<App>,
+    storage: Arc<SqliteStorage>,
+    hub: JoinHandle<()>,
+    server: JoinHandle<()>,
+}
+
+/// Starts a hub on `clock`. It listens when this returns.
+///
+/// # Errors
+///
+/// `Config` when the database, the secret or the address cannot be had: what to do about it.
+pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> Result<Running> {
+    let secret = match &config.secret_key {
+        Some(text) => SecretKey::new(text.clone())?,
+        None => SecretKey::load_or_generate(config.data_dir())?,
+    };
+    let bus = Arc::new(Bus::default());
+    let cipher = Arc::new(Cipher::new(&secret));
+    let storage = Arc::new(SqliteStorage::open(&config.database_url, bus.clone(), cipher).await?);
+    let bound = TcpListener::bind(config.bind).into_acceptor().await;
+    let acceptor = bound.map_err(|error| cannot_listen(&config, error))?;
+    let address = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied());
+    let listening_on = address.unwrap_or(config.bind);
+    let config = config.listening_on(listening_on);
+
+    let ids = Arc::new(Ids::random(clock.clone()));
+    let limits = Limits {
+        per_reader: config.max_websocket_connections_per_user,
+        total: config.max_total_websocket_connections,
+    };
+    let name = WEBSOCKET.parse().map_err(|_| Error::new(ErrorKind::Unexpected, "serve", "not a channel's name"))?;
+    let websocket = Arc::new(Websocket::new(name, storage.clone(), bus.clone(), clock.clone(), limits));
+    let channels = channels(&config, websocket.clone(), &clock, &storage)?;
+    let hub = Hub::new(HubParts {
+        store: storage.clone(),
+        bus,
+        channels,
+        clock: clock.clone(),
+        ids: ids.clone(),
+        page_url: config.link(""),
+        send_timeout: config.send_timeout,
+    });
+    let stopping = CancellationToken::new();
+    let app = App::new(AppParts {
+        config,
+        secret,
+        clock,
+        ids,
+        accounts: storage.clone(),
+        store: storage.clone(),
+        hub: hub.clone(),
+        websocket,
+        stopping: stopping.clone(),
+        metrics,
+    })?;
+    let routes = api::routes(app.clone());
+    let stop = stopping.clone();
+    let told = stopping.clone().cancelled_owned();
+    let server = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(routes, told, Some(STOP_MAX));
+    let server = tokio::spawn(async move {
+        if let Err(error) = server.await {
+            error!(%error, "the HTTP server failed");
+        }
+        stop.cancel();
+    });
+    Ok(Running { app, storage, hub: tokio::spawn(hub.run(stopping)), server })
+}
+
+impl Running {
+    /// What the parts of the server share.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Stops: `/readyz` turns 503, parked calls answer, sockets close with a reason, attempts under way end.
+    pub async fn stop(self) {
+        let Self { app, storage, hub, server } = self;
+        app.stopping.cancel();
+        app.sockets.close();
+        let ended = timeout(STOP_MAX, async {
+            // Only a panic makes one of these an error, and that is in the log.
+            let (_, _, ()) = tokio::join!(hub, server, app.sockets.wait());
+        });
+        if ended.await.is_err() {
+            error!("not everything ended in time; what is durable goes on at the next start");
+        }
+        storage.close().await;
+    }
+}
+
+fn channels(
+    config: &Config,
+    websocket: Arc<Websocket>,
+    clock: &Arc<dyn Clock>,
+    storage: &Arc<SqliteStorage>,
+) -> Result<Channels> {
+    let adapters = hearback_adapters::configurable();
+    let parts = ChannelParts { clock: clock.clone(), vault: storage.clone() };
+    let mut channels: Vec<(&'static str, Arc<dyn Channel>)> = vec![(Websocket::KIND, websocket)];
+    for (name, table) in &config.channels {
+        let channel = adapters.build(name, table.clone(), &parts)?;
+        let kind = table["kind"].as_str().and_then(|kind| adapters.get(kind)).map_or("", |adapter| adapter.kind());
+        channels.push((kind, channel));
+    }
+    Ok(Channels::new(channels, clock, config.send_timeout))
+}
+
+fn cannot_listen(config: &Config, error: std::io::Error) -> Error {
+    let detail = format!("cannot listen on HEARBACK_BIND = {}: {error}", config.bind);
+    Error::new(ErrorKind::Config, "serve", detail)
+}
+
+/// Runs the hub until it is told to stop by SIGTERM or Ctrl-C.
 ///
 /// # Errors
 ///
 /// It cannot start: the database, the secret or the address cannot be had.
-pub async fn serve(_config: Config) -> Result<()> {
-    Err(Error::new(ErrorKind::Unsupported, "serve", "the hub is not wired yet"))
+pub async fn serve(config: Config) -> Result<()> {
+    let told = told_to_stop()?;
+    let metrics = PrometheusBuilder::new().install_recorder().ok();
+    let running = start(config, Arc::new(SystemClock), metrics).await?;
+    let app = running.app();
+    let first_account = running.storage.is_empty().await?;
+    info!(bind = %app.config.bind, url = %app.config.public_url, "listening");
+    welcome(&app.config, first_account);
+    select! {
+        () = told => info!("stopping"),
+        () = app.stopping.cancelled() => error!("the HTTP server ended by itself"),
+    }
+    running.stop().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Completes at the first SIGTERM or Ctrl-C; listens from now on.
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "serve", "signals cannot be heard").with_source(error))?;
+    Ok(async move {
+        #[cfg(unix)]
+        select! {
+            _ = terminate.recv() => {}
+            _ = signal::ctrl_c() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = signal::ctrl_c().await;
+    })
 }
 
 /// Moves the database's schema, or says where it stands; the answer is for people.
@@ -19,8 +194,24 @@ pub async fn serve(_config: Config) -> Result<()> {
 /// # Errors
 ///
 /// The database cannot be opened, or a migration fails.
-pub async fn migrate(_config: &Config, _migration: Migration) -> Result<String> {
-    Err(Error::new(ErrorKind::Unsupported, "migrate", "the storage is not wired yet"))
+pub async fn migrate(config: &Config, migration: Migration) -> Result<String> {
+    let (done, steps) = match migration {
+        Migration::Up => ("applied", migrate::up(&config.database_url).await?),
+        Migration::Down { steps } => ("taken back", migrate::down(&config.database_url, steps as usize).await?),
+        Migration::Status => ("", migrate::status(&config.database_url).await?),
+    };
+    if steps.is_empty() {
+        return Ok("Nothing to do: the schema stands where it should.".into());
+    }
+    let lines = steps.iter().map(|step| {
+        let state = match (done, step.applied) {
+            ("", true) => "applied",
+            ("", false) => "not applied",
+            (done, _) => done,
+        };
+        format!("{:04} {}: {state}", step.version, step.name)
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Checks one `[channels.NAME]` table without any I/O.
@@ -28,6 +219,12 @@ pub async fn migrate(_config: &Config, _migration: Migration) -> Result<String> 
 /// # Errors
 ///
 /// The setting at fault.
-pub fn check_channel(name: &str, _table: &Value) -> Result<(), FieldError> {
-    Err(FieldError::new(format!("channels.{name}"), "no kind of channel is wired yet"))
+pub fn check_channel(name: &str, table: &Value) -> Result<(), FieldError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let parts = ChannelParts { clock, vault: Arc::new(hearback_core::vault::MemoryVault::default()) };
+    if name == WEBSOCKET {
+        let detail = "this channel is always there: choose another name";
+        return Err(FieldError::new(format!("channels.{name}"), detail));
+    }
+    hearback_adapters::configurable().build(name, table.clone(), &parts).map(|_| ())
 }

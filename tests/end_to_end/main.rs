@@ -1,1 +1,8 @@
-fn main(){}
+//! The program and its parts together, as their users meet them.
+
+// The helpers of a test fail as the test does: they say what they expect by panicking.
+#![allow(clippy::unwrap_used, reason = "clippy lets only the test functions themselves unwrap")]
+
+mod ask;
+mod config;
+mod program;

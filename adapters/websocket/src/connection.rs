@@ -1,6 +1,6 @@
 //! One socket: its feed from the event log, and what its client says.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use hearback_core::{
@@ -13,7 +13,6 @@ use hearback_core::{
     person::UserRef,
 };
 use tokio::select;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     channel::Websocket,
@@ -72,20 +71,24 @@ enum End {
 type Flow<T = ()> = std::result::Result<T, End>;
 
 impl Websocket {
-    /// Serves one socket until it closes or `stop`.
+    /// Serves one socket until it closes, or `over` says with which code (RFC 6455) and reason to close it.
     ///
     /// What is asked of a person, or was put by an agent, is written in the order of the log: with `after` everything
     /// since, without it everything pending. The feed listens before it reads, so nothing falls between.
-    pub async fn serve<I, O>(&self, ticket: Ticket, client: Client, inbox: Arc<dyn Inbox>, incoming: I, outgoing: O, stop: CancellationToken)
-    where
-        I: Stream<Item = Incoming> + Unpin + Send,
-        O: Sink<Outgoing> + Unpin + Send,
-    {
+    pub async fn serve(
+        &self,
+        ticket: Ticket,
+        client: Client,
+        inbox: Arc<dyn Inbox>,
+        incoming: impl Stream<Item = Incoming> + Unpin + Send,
+        outgoing: impl Sink<Outgoing> + Unpin + Send,
+        over: impl Future<Output = (u16, &'static str)> + Unpin + Send,
+    ) {
         let listening = self.bus.listen(Topic::Reader(ticket.reader));
         let heard_at = self.clock.now();
-        let mut connection =
-            Connection { websocket: self, ticket, client, inbox, outgoing, listening, cursor: EventId::default(), heard_at };
-        let Err(end) = connection.run(incoming, stop).await;
+        let cursor = EventId::default();
+        let mut connection = Connection { websocket: self, ticket, client, inbox, outgoing, listening, cursor, heard_at };
+        let Err(end) = connection.run(incoming, over).await;
         if let End::Close(code, reason) = end {
             // The client may be gone already.
             let _ = connection.write(Outgoing::Close(code, reason)).await;
@@ -110,14 +113,15 @@ enum Next {
     Incoming(Option<Incoming>),
     Heard(Heard),
     Tick,
-    Stop,
+    Over(u16, &'static str),
 }
 
 impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
-    async fn run<I>(&mut self, mut incoming: I, stop: CancellationToken) -> Flow<std::convert::Infallible>
-    where
-        I: Stream<Item = Incoming> + Unpin + Send,
-    {
+    async fn run(
+        &mut self,
+        mut incoming: impl Stream<Item = Incoming> + Unpin + Send,
+        mut over: impl Future<Output = (u16, &'static str)> + Unpin + Send,
+    ) -> Flow<Infallible> {
         self.begin().await?;
         self.catch_up().await?;
         self.announce().await?;
@@ -126,13 +130,13 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         loop {
             let next = select! {
                 biased;
-                () = stop.cancelled() => Next::Stop,
+                (code, reason) = &mut over => Next::Over(code, reason),
                 incoming = incoming.next() => Next::Incoming(incoming),
                 heard = self.listening.next() => Next::Heard(heard),
                 () = clock.sleep_until(tick_at) => Next::Tick,
             };
             match next {
-                Next::Stop => return Err(End::Close(1001, "the hub is stopping")),
+                Next::Over(code, reason) => return Err(End::Close(code, reason)),
                 Next::Incoming(None) => return Err(End::Gone),
                 Next::Incoming(Some(message)) => {
                     self.heard_at = clock.now();

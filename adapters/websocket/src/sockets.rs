@@ -62,7 +62,8 @@ impl Sockets {
         if total > 0 && inner.total >= total {
             return Err(AdmissionError::Total(total));
         }
-        let entry = inner.readers.entry(reader).or_insert_with(|| Entry { count: 0, written: watch::Sender::default() });
+        let entry =
+            inner.readers.entry(reader).or_insert_with(|| Entry { count: 0, written: watch::Sender::default() });
         if per_reader > 0 && entry.count >= per_reader {
             return Err(AdmissionError::PerReader(per_reader));
         }

@@ -12,6 +12,7 @@ pub struct SendRate {
     pub burst: u32,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is an ability of its own, and a field of the API")]
 /// What a channel can do. The guard layer refuses what is not declared here, before any I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Capabilities {

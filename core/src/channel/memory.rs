@@ -125,7 +125,11 @@ impl MemoryChannel {
     /// Whether `address` is connected. Everybody is at first.
     pub fn set_connected(&self, address: &Address, connected: bool) {
         let away = &mut self.state.lock().away;
-        if connected { away.remove(address) } else { away.insert(address.clone()) };
+        if connected {
+            away.remove(address)
+        } else {
+            away.insert(address.clone())
+        };
     }
 
     async fn fault(&self) -> Result<()> {
@@ -168,7 +172,8 @@ impl Channel for MemoryChannel {
         self.fault().await?;
         let mut state = self.state.lock();
         let sent = state.sent.iter_mut().find(|sent| sent.receipt == *receipt);
-        let sent = sent.ok_or_else(|| Error::new(ErrorKind::NotFound, "memory.settle", "nothing was sent with this receipt"))?;
+        let sent =
+            sent.ok_or_else(|| Error::new(ErrorKind::NotFound, "memory.settle", "nothing was sent with this receipt"))?;
         sent.ending = Some(ending.clone());
         Ok(())
     }

@@ -2,13 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    channel::Receipt,
-    clock::Timestamp,
-    feedback::Request,
-    person::UserRef,
-    secret::Secret,
-};
+use crate::{channel::Receipt, clock::Timestamp, feedback::Request, person::UserRef, secret::Secret};
 
 /// What is said.
 #[derive(Clone, Debug)]

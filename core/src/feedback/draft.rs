@@ -7,9 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use super::{
-    ChoiceOption, INPUT_MAX, Kind, Question, RouteStep, Strategy, Terms,
-    form::check_schema,
-    question::compile_pattern,
+    ChoiceOption, INPUT_MAX, Kind, Question, RouteStep, Strategy, Terms, form::check_schema, question::compile_pattern,
 };
 use crate::{
     channel::{Address, ChannelName},
@@ -263,7 +261,13 @@ fn check_options(options: &[ChoiceOption], faults: &mut Faults) {
     faults.length("options", options.len(), 2, 100, "options");
     let mut seen = HashSet::new();
     for (index, option) in options.iter().enumerate() {
-        faults.length(&format!("options[{index}].value"), option.value.chars().count(), 1, OPTION_TEXT_MAX, "characters");
+        faults.length(
+            &format!("options[{index}].value"),
+            option.value.chars().count(),
+            1,
+            OPTION_TEXT_MAX,
+            "characters",
+        );
         if let Some(label) = &option.label {
             faults.length(&format!("options[{index}].label"), label.chars().count(), 1, OPTION_TEXT_MAX, "characters");
         }
@@ -277,7 +281,8 @@ fn check_options(options: &[ChoiceOption], faults: &mut Faults) {
 fn check_on_expiry(question: &Question, value: &Value, faults: &mut Faults) {
     if matches!(question, Question::Approval) {
         if value != "rejected" {
-            let fault = FieldError::new("on_expiry", "silence is not consent: an approval may only lapse into a rejection");
+            let fault =
+                FieldError::new("on_expiry", "silence is not consent: an approval may only lapse into a rejection");
             faults.0.push(fault.allowing(["rejected"]));
         }
         return;
@@ -360,7 +365,7 @@ mod tests {
 
     use super::*;
 
-    fn faults(change: Value) -> Vec<FieldError> {
+    fn faults(change: &Value) -> Vec<FieldError> {
         let mut draft = json!({"kind": "approval", "prompt": "Deploy?", "to": ["ana"]});
         draft.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let draft: Draft = serde_json::from_value(draft).unwrap();
@@ -397,16 +402,16 @@ mod tests {
             (json!({"kind": "input", "max_length": 2, "on_expiry": "long"}), "on_expiry"),
         ];
         for (change, field) in cases {
-            let found = faults(change.clone());
+            let found = faults(&change);
             assert!(found.iter().any(|fault| fault.field == field), "{change}: {found:?}");
         }
-        assert!(faults(json!({})).is_empty());
+        assert!(faults(&json!({})).is_empty());
     }
 
     #[test]
     fn silence_is_never_consent() {
-        assert_eq!(faults(json!({"on_expiry": "approved"}))[0].allowed, ["rejected"]);
-        assert!(faults(json!({"on_expiry": "rejected"})).is_empty());
+        assert_eq!(faults(&json!({"on_expiry": "approved"}))[0].allowed, ["rejected"]);
+        assert!(faults(&json!({"on_expiry": "rejected"})).is_empty());
     }
 
     #[test]

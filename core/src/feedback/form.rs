@@ -19,7 +19,10 @@ pub(super) fn check_schema(schema: &Map<String, Value>) -> Result<(), FieldError
         return Err(FieldError::new("schema.type", "a form's schema describes an object").allowing(["object"]));
     }
     if let Some((path, target)) = remote_reference(schema, "schema") {
-        return Err(FieldError::new(path, format!("refers to `{target}`: only references that start with # are taken")));
+        return Err(FieldError::new(
+            path,
+            format!("refers to `{target}`: only references that start with # are taken"),
+        ));
     }
     match compile(schema) {
         Ok(_) => Ok(()),
@@ -109,7 +112,10 @@ mod tests {
         );
         assert_eq!(field(json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}})), "schema");
         assert_eq!(field(json!({"type": "object", "title": "x".repeat(SCHEMA_MAX)})), "schema");
-        assert!(check_schema(&object(json!({"type": "object", "$defs": {"a": {"type": "string"}},
-            "properties": {"a": {"$ref": "#/$defs/a"}}}))).is_ok());
+        assert!(
+            check_schema(&object(json!({"type": "object", "$defs": {"a": {"type": "string"}},
+            "properties": {"a": {"$ref": "#/$defs/a"}}})))
+            .is_ok()
+        );
     }
 }

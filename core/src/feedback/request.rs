@@ -113,18 +113,6 @@ pub enum RequestState {
 }
 
 impl RequestState {
-    /// Ends a pending request.
-    ///
-    /// # Errors
-    ///
-    /// The ending it already has.
-    pub fn end(self, ending: Ending) -> Result<Self, Ending> {
-        match self {
-            Self::Pending => Ok(Self::Ended(ending)),
-            Self::Ended(earlier) => Err(earlier),
-        }
-    }
-
     /// Its name.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -174,6 +162,15 @@ impl Request {
     #[must_use]
     pub fn asks(&self, user: UserId) -> bool {
         self.terms.to.iter().any(|person| person.id == user)
+    }
+
+    /// The request with this ending. A request ends once: an earlier ending stays.
+    #[must_use]
+    pub fn ended(mut self, ending: Ending) -> Self {
+        if self.is_pending() {
+            self.state = RequestState::Ended(ending);
+        }
+        self
     }
 
     /// The ending that the deadline gives it: with `on_expiry`, an outcome marked as such.

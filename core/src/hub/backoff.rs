@@ -7,7 +7,7 @@ use crate::{error::Retry, id::Ids};
 /// The first wait; it doubles.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
-const MAX: Duration = Duration::from_secs(3600);
+const MAX: Duration = Duration::from_hours(1);
 
 /// The wait after try number `tries` (from 1): up to a second, doubling to an hour, with full jitter so that many do not
 /// come back at once; never less than the provider asked for.

@@ -122,10 +122,14 @@ impl Hub {
 
     async fn finish(&self, delivery: &Delivery, lease: Timestamp, state: DeliveryState, error: Option<String>) {
         let due = matches!(state, DeliveryState::Queued { .. });
+        let receipt = state.receipt().cloned();
         let finished = self.store.finish_send(delivery.id, lease, state, error, self.clock.now()).await;
         if let Err(error) = finished {
             // The lease runs out and the delivery is looked at again.
             warn!(%error, delivery = %delivery.id, "an attempt's end could not be stored");
+        }
+        if let Some(receipt) = receipt {
+            self.acknowledge_early(&delivery.channel, &delivery.address, &receipt).await;
         }
         if due {
             self.sends_due.notify_one();

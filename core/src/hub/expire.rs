@@ -12,9 +12,9 @@ use super::{BATCH, Hub, STORE_PAUSE};
 use crate::clock::Timestamp;
 
 /// How long an idempotency key is kept.
-const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+const IDEMPOTENCY_KEPT: Duration = Duration::from_hours(24);
 /// How often old idempotency keys are forgotten.
-const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 impl Hub {
     pub(super) async fn expire_overdue(self: Arc<Self>, stop: CancellationToken) {
@@ -23,7 +23,8 @@ impl Hub {
             let now = self.clock.now();
             if now.since(pruned_at) >= PRUNE_EVERY {
                 pruned_at = now;
-                let before = Timestamp::from_micros(now.micros() - i64::try_from(IDEMPOTENCY_KEPT.as_micros()).unwrap_or(0));
+                let before =
+                    Timestamp::from_micros(now.micros() - i64::try_from(IDEMPOTENCY_KEPT.as_micros()).unwrap_or(0));
                 if let Err(error) = self.store.prune(before).await {
                     error!(%error, "old idempotency keys could not be forgotten");
                 }

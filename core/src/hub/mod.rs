@@ -5,11 +5,13 @@
 //! | `create.rs`, `route.rs` | stores a request with its first deliveries; where each person is reached |
 //! | `dispatch.rs` | attempts what is due |
 //! | `respond.rs` | takes answers: from the API, and as the [`Inbox`](crate::channel::Inbox) of every channel |
+//! | `acknowledge.rs` | notes what arrived and what was seen |
 //! | `wait.rs` | parks those who wait for an ending, without a query |
 //! | `settle.rs` | tells every delivery that the request is over |
 //! | `expire.rs` | ends what nobody answered in time |
 //! | `channels.rs`, `supervise.rs` | the running channels, their health, and their restarts |
 
+mod acknowledge;
 mod backoff;
 mod channels;
 mod create;
@@ -90,6 +92,7 @@ pub struct Hub {
     /// The deadline that the expiring loop sleeps towards, in microseconds.
     next_deadline: AtomicI64,
     attempts: TaskTracker,
+    early: acknowledge::Early,
 }
 
 impl fmt::Debug for Hub {
@@ -115,6 +118,7 @@ impl Hub {
             deadline_moved: Notify::new(),
             next_deadline: AtomicI64::new(i64::MAX),
             attempts: TaskTracker::new(),
+            early: acknowledge::Early::default(),
         })
     }
 

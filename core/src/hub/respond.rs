@@ -75,10 +75,15 @@ impl Hub {
 
     /// Who is at an address: by the account itself where the channel knows people so, else by their confirmed address.
     async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
-        let by_account = self.channels.get(channel).is_some_and(|running| running.channel().capabilities().account_addresses);
+        let by_account =
+            self.channels.get(channel).is_some_and(|running| running.channel().capabilities().account_addresses);
         if by_account {
             let found = self.store.people(&[from.to_string()]).await?;
-            return Ok(found.into_iter().flatten().map(|person| person.user).find(|user| user.id.to_string() == from.as_str()));
+            return Ok(found
+                .into_iter()
+                .flatten()
+                .map(|person| person.user)
+                .find(|user| user.id.to_string() == from.as_str()));
         }
         self.store.person_at(channel, from).await
     }
@@ -101,11 +106,12 @@ impl Inbox for Hub {
                 let by = self.person_at(&channel, &from).await?;
                 let answer = Answer { request, by, channel, value, comment, event };
                 let responded = self.respond(answer).await?;
-                let missing = || Error::new(ErrorKind::NotFound, "inbox.response", format!("there is no request {request}"));
+                let missing =
+                    || Error::new(ErrorKind::NotFound, "inbox.response", format!("there is no request {request}"));
                 Ok(Reply::Response(Box::new(responded.ok_or_else(missing)?)))
             }
             Inbound::Acknowledged { channel, from, receipt, read } => {
-                self.store.acknowledge(&channel, &from, &receipt, read).await?;
+                self.acknowledge(channel, from, receipt, read).await?;
                 Ok(Reply::Noted)
             }
             Inbound::Connected { channel, address } => {

@@ -79,7 +79,12 @@ impl Hub {
 }
 
 /// Edits what was sent; where the provider cannot, says it in the same thread.
-async fn tell(channel: &dyn Channel, delivery: &Delivery, request: &Arc<Request>, ending: &Ending) -> Result<(), Error> {
+async fn tell(
+    channel: &dyn Channel,
+    delivery: &Delivery,
+    request: &Arc<Request>,
+    ending: &Ending,
+) -> Result<(), Error> {
     let Some(receipt) = delivery.state.receipt() else { return Ok(()) };
     match channel.settle(&delivery.address, receipt, request, ending).await {
         Err(error) if error.kind() == ErrorKind::Unsupported => {

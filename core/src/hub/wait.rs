@@ -21,7 +21,12 @@ impl Hub {
     /// # Errors
     ///
     /// Those of the store.
-    pub async fn wait(&self, id: RequestId, until: Timestamp, stop: &CancellationToken) -> Result<Option<Arc<Request>>> {
+    pub async fn wait(
+        &self,
+        id: RequestId,
+        until: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<Option<Arc<Request>>> {
         // Listen before reading, or an ending in between would be missed.
         let mut listening = self.bus.listen(Topic::Request(id));
         let mut request = self.store.request(id).await?;

@@ -17,7 +17,7 @@ const THRESHOLD: u32 = 5;
 /// How long it stays open the first time; doubles with each failed probe.
 const OPEN_FIRST: Duration = Duration::from_secs(30);
 /// How long it stays open at most.
-const OPEN_MAX: Duration = Duration::from_secs(600);
+const OPEN_MAX: Duration = Duration::from_mins(10);
 
 /// A breaker's state, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -145,9 +145,7 @@ impl Layer for BreakerLayer {
             Admission::Probe => {
                 let probe = call.channel.probe().await;
                 self.breaker.record(probe.as_ref().is_err_and(|error| error.kind().is_illness()));
-                if let Err(error) = probe {
-                    return Err(error);
-                }
+                probe?;
             }
         }
         let result = next.await;

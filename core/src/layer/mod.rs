@@ -129,7 +129,11 @@ impl<L: Layer> Channel for Layered<L> {
 
 /// Puts every layer around a channel. Returns it with its breaker, whose state can be read.
 #[must_use]
-pub fn surround(channel: Arc<dyn Channel>, clock: &Arc<dyn Clock>, send_timeout: Duration) -> (Arc<dyn Channel>, Arc<Breaker>) {
+pub fn surround(
+    channel: Arc<dyn Channel>,
+    clock: &Arc<dyn Clock>,
+    send_timeout: Duration,
+) -> (Arc<dyn Channel>, Arc<Breaker>) {
     fn wrap(layer: impl Layer, inner: Arc<dyn Channel>) -> Arc<dyn Channel> {
         Arc::new(Layered { layer, inner })
     }

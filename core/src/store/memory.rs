@@ -17,7 +17,7 @@ use crate::{
     clock::Timestamp,
     error::Result,
     event::{Bus, Event, EventId, EventKind},
-    feedback::{Attempt, Delivery, DeliveryState, Ending, Request, RequestState, Response, Status},
+    feedback::{Attempt, Delivery, DeliveryState, Ending, Request, Response, Status},
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
 };
@@ -80,7 +80,7 @@ impl State {
     /// Ends a pending request: its state, the settling of its deliveries, its event.
     fn end(&mut self, id: RequestId, ending: Ending, now: Timestamp) -> Option<Event> {
         let request = self.requests.get_mut(&id)?;
-        Arc::make_mut(request).state = RequestState::Ended(ending);
+        *request = Arc::new(Request::clone(request).ended(ending));
         for stored in self.deliveries.values_mut().filter(|stored| stored.delivery.request_id == id) {
             stored.delivery.state = stored.delivery.state.clone().ended();
             if stored.delivery.state.receipt().is_some() {
@@ -224,9 +224,11 @@ impl Store for MemoryStore {
 
     async fn deliveries(&self, id: RequestId, after: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>> {
         let state = self.state.lock();
-        let found = state.deliveries.values().map(|stored| &stored.delivery).filter(|delivery| {
-            delivery.request_id == id && after.is_none_or(|after| delivery.id > after)
-        });
+        let found = state
+            .deliveries
+            .values()
+            .map(|stored| &stored.delivery)
+            .filter(|delivery| delivery.request_id == id && after.is_none_or(|after| delivery.id > after));
         Ok(page(found.take(limit + 1).cloned().collect(), limit))
     }
 
@@ -289,14 +291,18 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn acknowledge(&self, channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> Result<bool> {
+    async fn acknowledge(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        receipt: &Receipt,
+        read: bool,
+    ) -> Result<bool> {
         let mut state = self.state.lock();
         let mut known = false;
         for stored in state.deliveries.values_mut() {
             let delivery = &mut stored.delivery;
-            if delivery.channel == *channel
-                && delivery.address == *address
-                && delivery.state.receipt() == Some(receipt)
+            if delivery.channel == *channel && delivery.address == *address && delivery.state.receipt() == Some(receipt)
             {
                 delivery.state = delivery.state.clone().acknowledged(read);
                 known = true;

@@ -218,7 +218,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<()>;
 
     /// Notes what the person's device, or the person, did with what was sent. Says whether it was known.
-    async fn acknowledge(&self, channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> Result<bool>;
+    async fn acknowledge(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        receipt: &Receipt,
+        read: bool,
+    ) -> Result<bool>;
 
     /// Queues again what was skipped for `address`; says how much.
     async fn requeue_skipped(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Result<u64>;

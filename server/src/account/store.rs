@@ -10,7 +10,7 @@ use hearback_core::{
 };
 use uuid::Uuid;
 
-use super::{Account, Role, ServiceToken};
+use super::{Account, ServiceToken};
 
 /// An account to make.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
     /// Whether there is no account yet.
     async fn is_empty(&self) -> Result<bool>;
 
-    /// Makes an account; the first one becomes [`Role::Administrator`], decided under the write lock.
+    /// Makes an account; the first one becomes [`super::Role::Administrator`], decided under the write lock.
     async fn register(&self, new: NewAccount) -> Result<Registered>;
 
     /// An account.

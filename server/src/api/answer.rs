@@ -40,6 +40,10 @@ pub struct NoContent;
 #[derive(Debug)]
 pub struct WithCookies<T>(pub T, pub Vec<HeaderValue>);
 
+/// 200 with a document; with `true`, that of an earlier call with the same `Idempotency-Key`.
+#[derive(Debug)]
+pub struct Replayable<T>(pub Json<T>, pub bool);
+
 impl<T: Serialize> Created<T> {
     /// The answer with `document`.
     ///
@@ -93,6 +97,16 @@ impl<T: Serialize + Send> IntoResponse for Json<T> {
     }
 }
 
+impl<T: Serialize + Send> IntoResponse for Replayable<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if self.1 {
+            response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
 impl<T> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         let mut response = Response::builder().status(StatusCode::CREATED).content_type(JSON).body(self.document);
@@ -141,11 +155,24 @@ impl<T: Serialize + JsonSchema> ApiResponse for Json<T> {
     }
 }
 
+fn replayed_header() -> MetaHeader {
+    text_header("Idempotent-Replayed", "`true` when this is the answer of an earlier call with the same key.")
+}
+
+impl<T: Serialize + JsonSchema> ApiResponse for Replayable<T> {
+    fn meta() -> MetaResponses {
+        described(200, "It is done.", document_of::<T>(), vec![replayed_header()])
+    }
+
+    fn register(registry: &mut Registry) {
+        schema::register_answer::<T>(registry);
+    }
+}
+
 impl<T: Serialize + JsonSchema> ApiResponse for Created<T> {
     fn meta() -> MetaResponses {
-        let replayed = text_header("Idempotent-Replayed", "`true` when this is the answer of an earlier call with the same key.");
         let location = text_header("Location", "Where it can be read.");
-        described(201, "It is made.", document_of::<T>(), vec![location, replayed])
+        described(201, "It is made.", document_of::<T>(), vec![location, replayed_header()])
     }
 
     fn register(registry: &mut Registry) {

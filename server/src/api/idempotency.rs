@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hearback_core::{error::FieldError, store::Idempotency};
 use parking_lot::Mutex;
 use poem::{Request, RequestBody};
@@ -9,10 +10,10 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaParamIn, MetaSchema, MetaSchemaRef},
 };
-use ring::digest;
 use uuid::Uuid;
 
 use super::problem::{Problem, ProblemKind};
+use crate::digest;
 
 const NAME: &str = "Idempotency-Key";
 const KEY_MAX: usize = 255;
@@ -76,12 +77,12 @@ impl Running {
     /// `idempotency_running` while the first call has not answered.
     pub fn claim(&self, key: &IdempotencyKey, caller: Uuid, path: &str, body: &[u8]) -> Result<Option<Claim>, Problem> {
         let Some(key) = &key.0 else { return Ok(None) };
-        let key = sha256(format!("{caller}|{path}|{key}").as_bytes());
+        let key = digest::sha256(format!("{caller}|{path}|{key}").as_bytes());
         if !self.0.lock().insert(key) {
             let detail = "The first call with this Idempotency-Key has not answered yet.";
             return Err(Problem::new(ProblemKind::IdempotencyRunning, detail));
         }
-        let idempotency = Idempotency { key, fingerprint: sha256(body) };
+        let idempotency = Idempotency { key, fingerprint: digest::sha256(body) };
         Ok(Some(Claim { idempotency, running: self.0.clone() }))
     }
 }
@@ -91,6 +92,12 @@ impl Claim {
     #[must_use]
     pub const fn idempotency(&self) -> Idempotency {
         self.idempotency
+    }
+
+    /// The key as the id of an inbound event, by which a repeated answer is known.
+    #[must_use]
+    pub fn event(&self) -> String {
+        format!("key:{}", URL_SAFE_NO_PAD.encode(self.idempotency.key))
     }
 }
 
@@ -104,12 +111,6 @@ impl Drop for Claim {
 #[must_use]
 pub fn mismatch() -> Problem {
     Problem::new(ProblemKind::IdempotencyMismatch, "This Idempotency-Key was used with another body.")
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    hash
 }
 
 #[cfg(test)]

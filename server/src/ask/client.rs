@@ -1,6 +1,6 @@
 //! One call of the hub's API at a time, and what a failed one means.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt::Write, time::Duration};
 
 use hearback_core::{
     error::FieldError,
@@ -22,7 +22,7 @@ use super::progress::printable;
 /// How long a call may take that the hub does not hold open.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the hub is asked to hold a call open while nothing happens, in seconds.
-const HOLD: u64 = 30;
+pub(super) const HOLD: u64 = 30;
 /// The header that makes a repeated POST safe.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -57,20 +57,24 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client of the hub at `url`. A fault is a sentence for people, without the token.
-    pub(super) fn new(url: &str, token: &Secret) -> Result<Self, String> {
-        let base = base_url(url)?;
+    /// A client of the hub at `base`, a checked URL. A fault is a sentence for people, without the token.
+    pub(super) fn new(base: String, token: &Secret) -> Result<Self, String> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| "the token holds characters that no token has")?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if base.starts_with("http:") {
+            // A hub without TLS can be asked from a machine without certificate authorities, as slim containers are.
+            http = http.tls_certs_only([]);
+        }
+        let http = http
             .user_agent(concat!("hearback-ask/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]))
             .connect_timeout(Duration::from_secs(10))
             // A redirect would carry question and token to somewhere the caller has not named.
             .redirect(redirect::Policy::none())
             .build()
-            .map_err(|error| format!("cannot make an HTTP client: {}", root_cause(&error)))?;
+            .map_err(|error| format!("cannot make an HTTPS client: {} (Debian has them in ca-certificates)", root_cause(&error)))?;
         Ok(Self { http, base })
     }
 
@@ -82,6 +86,11 @@ impl Client {
     /// Puts the question. The same `key` never puts it twice.
     pub(super) async fn create(&self, draft: &Draft, key: &str) -> Result<Answer, Fault> {
         self.call(self.request(Method::POST, "").header(IDEMPOTENCY_KEY, key).json(draft)).await
+    }
+
+    /// Reads a request as it is now.
+    pub(super) async fn read(&self, id: RequestId) -> Result<Answer, Fault> {
+        self.call(self.request(Method::GET, &format!("/{id}"))).await
     }
 
     /// Reads a request. The hub answers when it is over, at the latest after [`HOLD`].
@@ -104,12 +113,12 @@ impl Client {
         let status = answer.status();
         if status.is_success() {
             let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
-            return self.read(&body);
+            return self.parse(&body);
         }
         Err(self.refusal(status, answer).await)
     }
 
-    fn read(&self, body: &[u8]) -> Result<Answer, Fault> {
+    fn parse(&self, body: &[u8]) -> Result<Answer, Fault> {
         let foreign = |detail: String| Fault::Lasting(format!("{} does not answer as a hub does: {detail}", self.base));
         let raw: Value = serde_json::from_slice(body).map_err(|error| foreign(format!("no JSON, {error}")))?;
         let request = serde_path_to_error::deserialize(&raw).map_err(|error| foreign(error.to_string()))?;
@@ -136,7 +145,11 @@ impl Client {
         let after = header(header::RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
         if status.is_redirection() {
             let to = header(header::LOCATION).unwrap_or("somewhere else");
-            return Fault::Lasting(format!("{} redirects to {}: set HEARBACK_URL to the hub itself", self.base, printable(to)));
+            return Fault::Lasting(format!(
+                "{} redirects to {}: set HEARBACK_URL to the hub itself",
+                self.base,
+                printable(to)
+            ));
         }
         // A body that is cut or not a problem leaves the status to tell.
         let body = answer.bytes().await.unwrap_or_default();
@@ -150,7 +163,9 @@ impl Client {
             StatusCode::UNAUTHORIZED => {
                 "\nMake a service token on the hub's page and set HEARBACK_TOKEN to it (or pass --token).".into()
             }
-            StatusCode::NOT_FOUND if problem.kind.is_empty() => format!("\nIs {} a hub, with its path prefix?", self.base),
+            StatusCode::NOT_FOUND if problem.kind.is_empty() => {
+                format!("\nIs {} a hub, with its path prefix?", self.base)
+            }
             _ => String::new(),
         };
         Fault::Lasting(detail + &hint)
@@ -174,17 +189,17 @@ impl Problem {
         let told = [&self.detail, &self.title].into_iter().find(|text| !text.is_empty());
         let mut text = told.cloned().unwrap_or_else(|| status.to_string());
         if status.is_server_error() && !self.request_id.is_empty() {
-            text.push_str(&format!(" (request {})", self.request_id));
+            let _ = write!(text, " (request {})", self.request_id);
         }
         for error in &self.errors {
-            text.push_str(&format!("\n  {error}"));
+            let _ = write!(text, "\n  {error}");
         }
         printable(&text)
     }
 }
 
-/// The URL up to the API, if it is one that is safe to print and to write down.
-fn base_url(text: &str) -> Result<String, String> {
+/// The URL up to the API, without a slash at its end, if it is one that is safe to print.
+pub(super) fn check_url(text: &str) -> Result<String, String> {
     let url: Url = text.trim().parse().map_err(|error| format!("the hub's URL cannot be read: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("the hub's URL begins with {}:, expected http: or https:", url.scheme()));
@@ -211,12 +226,14 @@ mod tests {
 
     #[test]
     fn a_url_that_could_hold_a_secret_is_refused_without_being_repeated() {
-        for url in ["http://hub/?token=hb_secret", "http://hb_secret@hub", "http://a:hb_secret@hub", "http://hub/#hb_secret"] {
-            let told = base_url(url).unwrap_err();
+        for url in
+            ["http://hub/?token=hb_secret", "http://hb_secret@hub", "http://a:hb_secret@hub", "http://hub/#hb_secret"]
+        {
+            let told = check_url(url).unwrap_err();
             assert!(!told.contains("hb_secret"), "{told}");
         }
-        assert_eq!(base_url("https://hub.example/ask/").unwrap(), "https://hub.example/ask");
-        assert!(base_url("hub.example").is_err());
-        assert!(base_url("ftp://hub.example").is_err());
+        assert_eq!(check_url("https://hub.example/ask/").unwrap(), "https://hub.example/ask");
+        assert!(check_url("hub.example").is_err());
+        assert!(check_url("ftp://hub.example").is_err());
     }
 }

@@ -81,11 +81,8 @@ fn context(text: String) -> Result<String, String> {
 
 fn read_file(option: &str, file: &str) -> Result<String, String> {
     let mut text = String::new();
-    let read = if file == STDIN {
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(file)
-    };
+    let read =
+        if file == STDIN { io::stdin().read_to_string(&mut text).map(|_| text) } else { fs::read_to_string(file) };
     let name = if file == STDIN { "standard input" } else { file };
     read.map_err(|error| format!("{option}: cannot read {name}: {error}"))
 }

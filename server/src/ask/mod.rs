@@ -8,19 +8,20 @@ mod outcome;
 mod patience;
 mod progress;
 
-use std::{future::Future, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use hearback_core::{
     clock::SystemClock,
     feedback::{RequestDocument, Status},
-    id::{Ids, RequestId},
+    id::Ids,
     secret::Secret,
 };
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use uuid::Uuid;
 
 use client::{Answer, Client, Fault};
 use interrupt::Interrupt;
+use options::HubOptions;
 use progress::Progress;
 
 pub use options::Options;
@@ -41,8 +42,8 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 enum Stop {
     /// Something failed.
     Fault(String),
-    /// The process was told to stop.
-    Interrupted,
+    /// It was told to stop, and this is how to go on.
+    Interrupted(String),
 }
 
 impl From<String> for Stop {
@@ -55,43 +56,106 @@ impl From<String> for Stop {
 pub async fn run(options: Options, sources: &Sources) -> ExitCode {
     let progress = Progress::new(options.quiet);
     let json = options.json;
-    let ended = match ask(options, sources, &progress).await {
-        Ok(answer) => outcome::tell(&answer, json, &progress).map_err(|error| format!("cannot print the outcome: {error}")),
-        Err(detail) => Err(detail),
+    let told = match ask(options, sources, &progress).await {
+        Ok(answer) => outcome::tell(&answer, json, &progress)
+            .map_err(|error| Stop::Fault(format!("cannot print the outcome: {error}"))),
+        Err(stop) => Err(stop),
     };
-    ended.unwrap_or_else(|detail| {
-        progress.say(format_args!("hearback: {detail}"));
-        ERROR
-    }).into()
+    match told {
+        Ok(code) => code.into(),
+        Err(stop) => {
+            match stop {
+                Stop::Fault(detail) => progress.say(format_args!("error: {detail}")),
+                Stop::Interrupted(how_to_go_on) => progress.say(how_to_go_on),
+            }
+            ERROR.into()
+        }
+    }
 }
 
-async fn ask(options: Options, sources: &Sources, progress: &Progress) -> Result<Answer, String> {
-    let resume_with = resume_command(&options);
-    let client = client(&options, sources)?;
+async fn ask(options: Options, sources: &Sources, progress: &Progress) -> Result<Answer, Stop> {
+    let client = client(&options.hub, sources)?;
     let mut interrupt = Interrupt::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let cancels = options.cancel_on_interrupt;
-    let (id, known) = match options.resume {
-        Some(id) => (id, None),
-        None => {
-            let draft = draft::draft(options.prompt.unwrap_or_default(), options.question)?;
-            let key = Ids::random(Arc::new(SystemClock)).next::<Uuid>().to_string();
-            let created = patience::create(&client, &draft, &key, progress);
-            let answer = tokio::select! {
-                answer = created => answer?,
-                () = interrupt.next() => {
-                    return Err(format!(
-                        "interrupted before the hub confirmed the question; whether it was asked, {} tells",
-                        client.base()
-                    ));
-                }
-            };
-            (answer.request.id, Some(answer.request))
+    let resume = |id| match &options.hub.url {
+        Some(_) => format!("hearback ask --resume {id} --url {}", client.base()),
+        None => format!("hearback ask --resume {id}"),
+    };
+    let begun = if let Some(id) = options.resume {
+        tokio::select! {
+            found = patience::find(&client, id, progress) => found?,
+            () = interrupt.next() => return Err(still_open(&resume(id))),
+        }
+    } else {
+        let draft = draft::draft(options.prompt.unwrap_or_default(), options.question)?;
+        let key = Ids::random(Arc::new(SystemClock)).next::<Uuid>().to_string();
+        tokio::select! {
+            created = patience::create(&client, &draft, &key, progress) => created?,
+            () = interrupt.next() => return Err(Stop::Interrupted(format!(
+                "interrupted before the hub confirmed the question; see {} whether it was asked",
+                client.base(),
+            ))),
         }
     };
-    match wait(&client, id, known, &mut interrupt, progress).await {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Interrupted) if cancels => cancel(&client, id, &mut interrupt).await,
-        Err(Stop::Interrupted) => Err(format!("still open; take it up again with: {resume_with} {id}")),
-        Err(Stop::Fault(detail)) => Err(format!("{detail}\nThe question was not withdrawn; wait again with: {resume_with} {id}")),
+    if begun.request.status != Status::Pending {
+        return Ok(begun);
+    }
+    let request = begun.request;
+    tokio::select! {
+        ended = wait(&client, &request, progress) => Ok(ended.map_err(|detail| {
+            format!("{detail}\nThe question was not taken back; wait for it again with: {}", resume(request.id))
+        })?),
+        () = interrupt.next() => {
+            if !options.cancel_on_interrupt {
+                return Err(still_open(&resume(request.id)));
+            }
+            // Who insists is not kept waiting for a hub that does not answer.
+            tokio::select! {
+                cancelled = cancel(&client, &request) => Ok(cancelled.map_err(|detail| {
+                    format!("{detail}\nThe question could not be cancelled: {}", resume(request.id))
+                })?),
+                () = interrupt.next() => Err(still_open(&resume(request.id))),
+            }
+        }
+    }
+}
+
+fn client(hub: &HubOptions, sources: &Sources) -> Result<Client, String> {
+    let url = hub.url.clone().or_else(|| sources.variable(URL)).unwrap_or_else(|| DEFAULT_URL.into());
+    // The URL comes first: it is printed from here on, and what is wrong with it may be a token in it.
+    let base = client::check_url(&url)?;
+    let token = hub.token.clone().or_else(|| sources.variable(TOKEN).map(Secret::from)).ok_or_else(|| {
+        format!("no service token: make one on the hub's page ({base}) and set {TOKEN} to it (or pass --token)")
+    })?;
+    Client::new(base, &token)
+}
+
+fn still_open(resume: &str) -> Stop {
+    Stop::Interrupted(format!("still open; take it up again with: {resume}"))
+}
+
+/// Waits for the ending, showing how long there still is.
+async fn wait(client: &Client, request: &RequestDocument, progress: &Progress) -> Result<Answer, String> {
+    progress.asked(request);
+    let ended = patience::ending(client, request, progress);
+    tokio::pin!(ended);
+    let mut ticks = interval_at(Instant::now() + progress.every(), progress.every());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            ended = &mut ended => return ended,
+            _ = ticks.tick() => progress.tick(request),
+        }
+    }
+}
+
+/// Takes the question back; when it is over already, that is the ending.
+async fn cancel(client: &Client, request: &RequestDocument) -> Result<Answer, String> {
+    if let Ok(answer) = client.cancel(request.id).await {
+        return Ok(answer);
+    }
+    match client.read(request.id).await {
+        Ok(answer) if answer.request.status != Status::Pending => Ok(answer),
+        Ok(_) => Err("the hub did not take the question back".into()),
+        Err(Fault::Passing { detail, .. } | Fault::Lasting(detail)) => Err(detail),
     }
 }

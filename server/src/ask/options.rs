@@ -5,36 +5,35 @@ use std::{convert::Infallible, time::Duration};
 use clap::{ArgGroup, Args};
 use hearback_core::{channel::ChannelName, id::RequestId, secret::Secret};
 
+const USAGE: &str = "hearback ask [OPTIONS] --to <NAME> <PROMPT>\n       hearback ask [OPTIONS] --resume <ID>";
+
 const EXAMPLES: &str = "\
 Exit codes:
   0  approved; for the other kinds: answered
   1  rejected
-  2  expired or cancelled, also when --on-expiry gave an outcome, which is printed all the same
+  2  expired or cancelled; the outcome of --on-expiry is printed all the same
   3  an error, or interrupted while the question stays open
 
 Examples:
   hearback ask \"Deploy 1.4.2?\" --to ana --approval --timeout 10m
   hearback ask \"Which pool?\" --to ana,ben --choice blue=\"Blue (Frankfurt)\",green,none
-  hearback ask \"Which tag?\" --to ben --input --pattern '^v[0-9.]+$' --on-expiry v1.4.1 --timeout 15m
-  hearback ask \"When?\" --to ana --form schema.json --context @changes.md --json | jq .outcome
+  hearback ask \"Which tag?\" --to ben --input --pattern '^v[0-9.]+$' --timeout 15m
+  hearback ask \"When?\" --to ana --form schema.json --context @changes.md --json
   hearback ask --resume 01a1fd70-f1c0-7cf2-bc68-87782b491044
 
-The outcome goes to standard output: the value, a choice's values one a line, a form as JSON. Who answered, comments
-and progress go to standard error. HEARBACK_URL and HEARBACK_TOKEN are also read from ./.env.";
+The outcome goes to standard output: the value, several chosen ones one a line, a form
+as JSON. Who answered, comments and progress go to standard error.
+HEARBACK_URL and HEARBACK_TOKEN are also read from ./.env.";
 
 /// Ask people something and wait for the answer
 ///
 /// The question is durable from the moment the hub took it: an interruption leaves it open, and --resume waits on.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, override_usage = USAGE)]
 pub struct Options {
     /// The question, in Markdown
     #[arg(required_unless_present = "resume")]
     pub(super) prompt: Option<String>,
-    #[command(flatten)]
-    pub(super) question: QuestionOptions,
-    #[command(flatten)]
-    pub(super) hub: HubOptions,
     /// Wait for a question that was asked before, by its id
     #[arg(long, value_name = "ID", conflicts_with_all = ["prompt", "QuestionOptions"])]
     pub(super) resume: Option<RequestId>,
@@ -47,21 +46,33 @@ pub struct Options {
     /// Print no progress, and not who answered
     #[arg(long, short)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) question: QuestionOptions,
+    #[command(flatten)]
+    pub(super) hub: HubOptions,
 }
 
 /// Which hub, and who asks.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Hub")]
 pub(super) struct HubOptions {
-    /// The hub, with its path prefix [env: HEARBACK_URL] [default: http://127.0.0.1:8000]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The hub, with its path prefix [env: HEARBACK_URL] [default: http://127.0.0.1:8000]"
+    )]
     pub(super) url: Option<String>,
-    /// The service token; other users of this machine can see a command line, so better set [env: HEARBACK_TOKEN]
-    #[arg(long, value_name = "TOKEN", value_parser = |text: &str| Ok::<_, Infallible>(Secret::from(text)))]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        value_parser = |text: &str| Ok::<_, Infallible>(Secret::from(text)),
+        help = "The service token; others on this machine can see a command line, so better set [env: HEARBACK_TOKEN]"
+    )]
     pub(super) token: Option<Secret>,
 }
 
 /// What is asked, of whom, by what way.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Question")]
 #[command(group = ArgGroup::new("kind").args(["approval", "choice", "input", "form"]))]

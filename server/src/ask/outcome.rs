@@ -54,7 +54,10 @@ fn value(kind: Kind, value: &Value) -> String {
     match (kind, value) {
         (Kind::Form, form) => format!("{form:#}\n"),
         (_, Value::String(text)) => format!("{text}\n"),
-        (_, Value::Array(chosen)) => chosen.iter().map(|one| format!("{}\n", one.as_str().unwrap_or_default())).collect(),
+        (_, Value::Array(chosen)) => {
+            let lines = chosen.iter().filter_map(Value::as_str).flat_map(|one| [one, "\n"]);
+            lines.collect()
+        }
         (_, other) => format!("{other}\n"),
     }
 }

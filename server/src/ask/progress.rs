@@ -12,7 +12,7 @@ use hearback_core::{Clock, clock::SystemClock, feedback::RequestDocument};
 /// Clears the line that a terminal shows.
 const CLEAR: &str = "\r\x1b[2K";
 /// How often a log is told that nothing has happened.
-const LOG_EVERY: Duration = Duration::from_secs(60);
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// Standard error, and what it shows.
 #[derive(Debug)]
@@ -67,7 +67,9 @@ fn people(request: &RequestDocument) -> String {
     let names: Vec<_> = request.terms.to.iter().map(|person| person.username.as_str()).collect();
     printable(&match names.as_slice() {
         [] => "an answer".into(),
-        [first, second, third, rest @ ..] if !rest.is_empty() => format!("{first}, {second}, {third} and {} more", rest.len()),
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
         names => names.join(", "),
     })
 }

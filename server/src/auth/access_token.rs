@@ -1,26 +1,20 @@
-//! Access tokens: short-lived JWTs, signed with HS256 by a key that is derived from the hub's secret.
+//! Access tokens: short-lived JWTs, signed with HS256 by a key of the hub.
 
 use std::time::Duration;
 
-use hearback_core::{
-    Error, ErrorKind, Result, Timestamp,
-    id::UserId,
-    secret::{ExposeSecret, Secret},
-};
+use hearback_core::{Error, ErrorKind, Result, Timestamp, id::UserId};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
     crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
     errors::ErrorKind as JwtErrorKind,
     signature::{self, Signer, Verifier},
 };
-use ring::{hkdf, hmac};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 const ISSUER: &str = "hearback";
 const AUDIENCE: &str = "hearback:api";
-/// Tells this key from others that are derived from the same secret.
-const LABEL: &[u8] = b"hearback access token v1";
 
 /// Makes and reads access tokens.
 pub struct AccessTokens {
@@ -50,27 +44,18 @@ struct Claims {
 }
 
 impl AccessTokens {
-    /// Tokens that live for `life`, signed by a key of this secret.
-    ///
-    /// # Errors
-    ///
-    /// When no key can be derived.
-    pub fn new(secret: &Secret, life: Duration) -> Result<Self> {
+    /// Tokens that live for `life`, signed with this key.
+    #[must_use]
+    pub fn new(key: &[u8; 32], life: Duration) -> Self {
         // The first one wins, and all are the same.
         let _ = PROVIDER.install_default();
-        let mut key = [0; 32];
-        hkdf::Salt::new(hkdf::HKDF_SHA256, b"hearback")
-            .extract(secret.expose_secret().as_bytes())
-            .expand(&[LABEL], hkdf::HKDF_SHA256)
-            .and_then(|derived| derived.fill(&mut key))
-            .map_err(|_| failed("no key can be derived"))?;
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // jsonwebtoken would ask the machine's clock; `read` compares with the time it is given.
         validation.validate_exp = false;
-        Ok(Self { encoding: EncodingKey::from_secret(&key), decoding: DecodingKey::from_secret(&key), validation, life })
+        Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key), validation, life }
     }
 
     /// How long a token lives.
@@ -94,7 +79,7 @@ impl AccessTokens {
             exp: seconds(now.after(self.life)),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(|_| failed("cannot be signed"))
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "access_token", "cannot be signed"))
     }
 
     /// What a token says, if it is one of this hub's and has not expired.
@@ -120,10 +105,6 @@ impl std::fmt::Debug for AccessTokens {
 
 const fn seconds(moment: Timestamp) -> i64 {
     moment.micros().div_euclid(1_000_000)
-}
-
-fn failed(detail: &'static str) -> Error {
-    Error::new(ErrorKind::Unexpected, "access_token", detail)
 }
 
 /// jsonwebtoken's own providers bring `rsa` or `aws-lc`; HS256 needs neither.
@@ -177,8 +158,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_795_253_400_000_000);
     const LIFE: Duration = Duration::from_mins(25);
 
-    fn tokens(secret: &str) -> AccessTokens {
-        AccessTokens::new(&secret.to_owned().into(), LIFE).unwrap()
+    fn tokens(key: u8) -> AccessTokens {
+        AccessTokens::new(&[key; 32], LIFE)
     }
 
     fn access() -> Access {
@@ -187,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_token_is_read_until_the_second_it_expires() {
-        let tokens = tokens("a secret of the hub");
+        let tokens = tokens(1);
         let token = tokens.issue(access(), NOW).unwrap();
         assert_eq!(tokens.read(&token, NOW), Ok(access()));
         let end = NOW.after(LIFE);
@@ -197,14 +178,14 @@ mod tests {
 
     #[test]
     fn what_this_hub_did_not_sign_is_foreign() {
-        let ours = tokens("a secret of the hub");
+        let ours = tokens(1);
         let token = ours.issue(access(), NOW).unwrap();
         let [header, claims, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
         let other_header = |json: &str| URL_SAFE_NO_PAD.encode(json);
         let stranger = URL_SAFE_NO_PAD
             .encode(String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("0001", "0003"));
         let foreign = [
-            tokens("another secret").issue(access(), NOW).unwrap(),
+            tokens(2).issue(access(), NOW).unwrap(),
             format!("{}.{claims}.", other_header(r#"{"alg":"none","typ":"JWT"}"#)),
             format!("{}.{claims}.{signature}", other_header(r#"{"alg":"none","typ":"JWT"}"#)),
             format!("{}.{claims}.{signature}", other_header(r#"{"alg":"HS512","typ":"JWT"}"#)),
@@ -222,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_token_of_another_issuer_or_audience_is_foreign_even_with_the_right_key() {
-        let tokens = tokens("a secret of the hub");
+        let tokens = tokens(1);
         for (iss, aud) in [("elsewhere", AUDIENCE), (ISSUER, "elsewhere")] {
             let claims = Claims {
                 iss: iss.into(),

@@ -22,12 +22,13 @@ pub use banner::welcome;
 
 const EXAMPLES: &str = "\
 Examples:
-  hearback                                          start the hub on http://127.0.0.1:8000
-  hearback --config /etc/hearback.toml serve        start it with this configuration
-  hearback check-config                             show the settings in effect, or what is wrong with them
+  hearback                                start the hub on http://127.0.0.1:8000
+  hearback --config /etc/hub.toml serve   start it with this configuration
+  hearback check-config                   show the settings, or what is wrong with them
   hearback ask \"Deploy 1.4.2?\" --to ana --timeout 10m && ./deploy.sh
 
-Settings come from hearback.toml, a .env file and the environment, each over the one before.";
+Settings come from hearback.toml, a .env file and the environment, each over the one
+before.";
 
 /// Hearback: a self-hosted hub through which programs and AI agents ask people, and hear back.
 #[derive(Debug, Parser)]

@@ -141,9 +141,7 @@ pub const KEYS: &[Key] = &[
     Key::new(
         "MAX_WEBSOCKET_CONNECTIONS_PER_USER",
         NUMBER_OR_OFF,
-        |config, text| {
-            values::number(text, 0, usize::MAX).map(|most| config.max_websocket_connections_per_user = most)
-        },
+        |config, text| values::number(text, 0, usize::MAX).map(|most| config.max_websocket_connections_per_user = most),
         |config| config.max_websocket_connections_per_user.to_string(),
     ),
     Key::new(
@@ -158,7 +156,7 @@ pub const KEYS: &[Key] = &[
         |config, text| {
             values::log_level(text)?;
             EnvFilter::try_new(text).map_err(|error| format!("is not a log filter: {error}"))?;
-            config.log_level = text.to_owned();
+            text.clone_into(&mut config.log_level);
             Ok(())
         },
         |config| config.log_level.clone(),

@@ -46,10 +46,12 @@ impl Problem {
     }
 
     pub(super) fn of_value(key: &Key, setting: &Setting, detail: String) -> Self {
+        // A URL may hold a password before its host or in its query.
+        let secret = key.secret || setting.text.contains(['@', '?']);
         Self {
             key: Some(key.name.into()),
             origin: setting.origin.clone(),
-            found: (!key.secret).then(|| setting.text.clone()),
+            found: (!secret).then(|| setting.text.clone()),
             detail,
             allowed: Some(key.allowed.into()),
         }

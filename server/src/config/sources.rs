@@ -155,10 +155,7 @@ impl Found {
     fn read_channels(&mut self, path: &Path, text: &str, value: toml::Value, origin: &Origin) {
         let toml::Value::Table(tables) = value else {
             let detail = "has the wrong type: channels are tables, as [channels.team]";
-            self.problems.push(Problem {
-                key: Some("channels".into()),
-                ..Problem::of_file(origin.clone(), detail)
-            });
+            self.problems.push(Problem { key: Some("channels".into()), ..Problem::of_file(origin.clone(), detail) });
             return;
         };
         for (name, table) in tables {
@@ -201,7 +198,10 @@ impl Found {
                         dotenvy::Error::LineParse(quoted, _) => line_of(&|line| line == quoted.trim()),
                         _ => Origin::File(path.into(), None),
                     };
-                    self.problems.push(Problem::of_file(origin, "is not a line of the form NAME=VALUE; quote values with spaces"));
+                    self.problems.push(Problem::of_file(
+                        origin,
+                        "is not a line of the form NAME=VALUE; quote values with spaces",
+                    ));
                 }
             }
         }

@@ -75,12 +75,14 @@ pub(super) fn path_prefix(text: &str) -> Result<String, String> {
 
 pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            let url = web_url(part).map_err(|fault| format!("has \"{part}\", which {fault}"))?;
-            if url.path() == "/" { Ok(url.origin().ascii_serialization()) } else { Err(format!("has \"{part}\", which has a path")) }
-        })
-        .collect()
+    let origin = |(index, part): (usize, &str)| {
+        let url = web_url(part).map_err(|fault| format!("has at place {} what {fault}", index + 1))?;
+        match url.path() {
+            "/" => Ok(url.origin().ascii_serialization()),
+            _ => Err(format!("has at place {} what has a path", index + 1)),
+        }
+    };
+    parts.enumerate().map(origin).collect()
 }
 
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
@@ -88,7 +90,7 @@ pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String
     found.map(|(_, value)| *value).ok_or_else(|| "is none of the allowed words".into())
 }
 
-pub(super) fn number<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> Result<T, String> {
+pub(super) fn number<T: FromStr + PartialOrd + Display + Copy>(text: &str, min: T, max: T) -> Result<T, String> {
     match text.parse::<T>() {
         Ok(number) if number >= min && number <= max => Ok(number),
         Ok(_) => Err(format!("is not between {min} and {max}")),
@@ -100,7 +102,8 @@ pub(super) fn number<T: FromStr + PartialOrd + Display>(text: &str, min: T, max:
 pub(super) fn log_level(text: &str) -> Result<(), String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let bare = |part: &&str| !part.contains(['=', '[']);
-    match text.split(',').map(str::trim).filter(bare).find(|part| !LEVELS.iter().any(|l| part.eq_ignore_ascii_case(l))) {
+    match text.split(',').map(str::trim).filter(bare).find(|part| !LEVELS.iter().any(|l| part.eq_ignore_ascii_case(l)))
+    {
         None => Ok(()),
         Some(part) => Err(format!("has \"{part}\", which is no level")),
     }
@@ -115,7 +118,7 @@ mod tests {
         for (text, expected) in [("", ""), ("/", ""), ("hub", "/hub"), ("/hub/", "/hub"), ("/a/b", "/a/b")] {
             assert_eq!(path_prefix(text).as_deref(), Ok(expected), "{text}");
         }
-        for bad in ["//", "/a//b", "/a/../b", "/a b", "/a?b", "/ä"] {
+        for bad in ["///", "/a//b", "/a/../b", "/a b", "/a?b", "/ä"] {
             assert!(path_prefix(bad).is_err(), "{bad}");
         }
     }

@@ -1,11 +1,11 @@
 // The inbox: what waits for an answer, live, and what ended lately.
 
-import { copyButton, fill, h, icon } from '../dom.js';
+import { fill, h } from '../dom.js';
 import { blank } from '../drafts.js';
 import { ended, waiting } from '../state.js';
 import { drawCard } from './card.js';
 import { drawRow } from './ended.js';
-import { askLine } from './paste-lines.js';
+import { NOTICES } from './inbox-notices.js';
 
 const LINGER = 8000; // an ended card stays where it was for a while, so that nobody misses how it ended
 const SHIFT_GUARD = 600;
@@ -126,26 +126,7 @@ export function drawInbox(page) {
       phase === 'loading' ? 'loading' : problem ? `problem ${problem.message}` : cards.size === 0 ? 'empty' : 'none';
     if (kind === shown) return;
     shown = kind;
-    if (kind === 'loading')
-      fill(
-        notice,
-        h('p', { class: 'off-screen' }, 'Loading…'),
-        h('div', { class: 'skeleton', 'aria-hidden': 'true' }),
-        h('div', { class: 'skeleton', 'aria-hidden': 'true' }),
-      );
-    else if (kind === 'empty') fill(notice, nothing(state.me));
-    else if (kind === 'none') fill(notice);
-    else
-      fill(
-        notice,
-        h(
-          'div',
-          { class: 'form-error', role: 'alert' },
-          icon('alert'),
-          h('span', {}, `The list could not be loaded. ${problem.message} `),
-          h('button', { type: 'button', class: 'small', onclick: () => sync.load() }, 'Try again'),
-        ),
-      );
+    fill(notice, (NOTICES[kind.split(' ')[0]] ?? (() => null))({ me: state.me, problem, retry: () => sync.load() }));
   }
 
   async function loadMore() {
@@ -184,22 +165,4 @@ export function drawInbox(page) {
       for (const card of cards.values()) card.close();
     },
   };
-}
-
-function nothing(me) {
-  const line = askLine(me.username);
-  return h(
-    'div',
-    { class: 'panel nothing' },
-    h('span', { class: 'nothing-sign' }, icon('check')),
-    h('h2', {}, 'Nothing waits for you'),
-    h(
-      'p',
-      {},
-      'Questions appear here the moment a program asks. Try it from a shell, with a ',
-      h('a', { href: '#/tokens' }, 'service token'),
-      ':',
-    ),
-    h('div', { class: 'line' }, h('code', {}, line), copyButton(line)),
-  );
 }

@@ -1,7 +1,5 @@
 //! How the core's values stand in columns, and statements over many rows.
 
-use std::collections::HashMap;
-
 use hearback_core::{
     Timestamp,
     event::EventId,
@@ -14,7 +12,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{
     Decode, QueryBuilder, Row, Sqlite, SqliteConnection, Type,
     query_builder::Separated,
-    sqlite::{SqliteArguments, SqliteRow},
+    sqlite::SqliteRow,
 };
 use uuid::Uuid;
 

@@ -1,0 +1,107 @@
+//! Every error becomes a problem.
+
+use std::collections::HashMap;
+
+use hearback_core::error::FieldError;
+use http::{HeaderValue, Method, StatusCode, header};
+use poem::{
+    Error, Response,
+    error::{MethodNotAllowedError, NotFoundError},
+};
+use poem_openapi::{
+    error::{ParseParamError, ParsePathError},
+    registry::MetaApi,
+};
+
+use super::Said;
+use crate::api::problem::{Chain, Problem, ProblemKind};
+
+/// Which methods each path takes.
+#[derive(Debug, Default)]
+pub(in crate::api) struct Allowed(HashMap<String, Vec<Method>>);
+
+impl Allowed {
+    /// The methods of operations, below a prefix. Every other path takes GET.
+    pub(in crate::api) fn of(apis: &[MetaApi], prefix: &str) -> Self {
+        let mut allowed: HashMap<_, Vec<_>> = HashMap::new();
+        for path in apis.iter().flat_map(|api| &api.paths) {
+            // The document writes `{id}`, the router `:id`.
+            let pattern = path.path.replace('{', ":").replace('}', "");
+            let methods = path.operations.iter().map(|operation| operation.method.clone());
+            allowed.entry(format!("{prefix}{pattern}")).or_default().extend(methods);
+        }
+        Self(allowed)
+    }
+
+    /// The methods that a path takes, in the order of their names.
+    fn methods(&self, pattern: Option<&str>) -> Vec<&str> {
+        let known = pattern.and_then(|pattern| self.0.get(pattern));
+        let mut methods: Vec<_> = known.map_or(vec!["GET"], |methods| methods.iter().map(Method::as_str).collect());
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.sort_unstable();
+        methods
+    }
+}
+
+/// The answer to a call that failed.
+pub(super) fn answer(error: Error, said: &Said, pattern: Option<&str>, allowed: &Allowed, request_id: &str) -> Response {
+    if error.is_from_response() && !(error.status().is_client_error() || error.status().is_server_error()) {
+        return error.into_response();
+    }
+    problem(error, said, pattern, allowed).into_response(request_id)
+}
+
+fn problem(error: Error, said: &Said, pattern: Option<&str>, allowed: &Allowed) -> Problem {
+    let error = match error.downcast::<Problem>() {
+        Ok(problem) => return problem,
+        Err(error) => error,
+    };
+    if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
+        return unreadable(name, reason);
+    }
+    if let Some(ParsePathError { name, reason }) = error.downcast_ref() {
+        return unreadable(name, reason);
+    }
+    if error.is::<NotFoundError>() {
+        return Problem::not_found("There is nothing at this path.");
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return not_allowed(said, &allowed.methods(pattern));
+    }
+    match error.status() {
+        StatusCode::UNAUTHORIZED => Problem::unauthenticated("Sign in, or send a token."),
+        StatusCode::FORBIDDEN => Problem::forbidden("You may not do this."),
+        StatusCode::NOT_FOUND => Problem::not_found("There is nothing at this path."),
+        StatusCode::METHOD_NOT_ALLOWED => not_allowed(said, &allowed.methods(pattern)),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemKind::TooLarge, "The body is larger than 1 MiB."),
+        StatusCode::SERVICE_UNAVAILABLE => Problem::unavailable("The hub cannot do this now. Try again shortly."),
+        status if status.is_client_error() => Problem::malformed(format!("The request cannot be read: {error}.")),
+        _ => {
+            tracing::error!(error = %Chain(&error), "a fault of the hub");
+            Problem::internal()
+        }
+    }
+}
+
+fn unreadable(name: &str, reason: &str) -> Problem {
+    // poem-openapi says which of its types it tried to read, in quotation marks; the rest is for people.
+    let reason = match reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
+        Some((_, reason)) => reason,
+        None if reason.contains("expected type") => "is required",
+        None => reason,
+    };
+    Problem::malformed(format!("`{name}` cannot be read: {reason}.")).with_errors(vec![FieldError::new(name, reason)])
+}
+
+fn not_allowed(said: &Said, methods: &[&str]) -> Problem {
+    let shown: Vec<_> = methods.iter().copied().filter(|method| *method != "HEAD").collect();
+    let verb = if shown.len() == 1 { "is" } else { "are" };
+    let detail = format!("{} is not allowed here; {} {verb}.", said.method, shown.join(" and "));
+    let problem = Problem::new(ProblemKind::MethodNotAllowed, detail);
+    match HeaderValue::try_from(methods.join(", ")) {
+        Ok(allow) => problem.with_header(header::ALLOW, allow),
+        Err(_) => problem,
+    }
+}

@@ -1,0 +1,153 @@
+//! What surrounds every operation: the request id, the log line, the origin check, problems for every error, and the
+//! headers that every answer has.
+
+mod compression;
+mod cors;
+mod errors;
+mod headers;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Method};
+use poem::{Endpoint, IntoResponse, PathPattern, Request, Response, Result};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::{app::App, auth};
+
+pub(super) use errors::Allowed;
+
+const REQUEST_ID: &str = "x-request-id";
+/// The longest id that is taken over from a caller.
+const REQUEST_ID_MAX: usize = 128;
+
+/// An endpoint with all that surrounds it.
+pub(super) struct Surrounded<E> {
+    inner: E,
+    app: Arc<App>,
+    allowed: Allowed,
+}
+
+impl<E> Surrounded<E> {
+    /// Surrounds an endpoint that takes the `allowed` methods.
+    pub(super) fn new(inner: E, app: Arc<App>, allowed: Allowed) -> Self {
+        Self { inner, app, allowed }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Surrounded<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let started = Instant::now();
+        let id = request_id(request.headers()).unwrap_or_else(|| self.app.ids.next::<Uuid>().to_string());
+        let span = tracing::info_span!("request", request_id = %id);
+        let said = Said::of(&request);
+        request.set_data(self.app.clone());
+
+        async {
+            let result = match self.refuse(&request) {
+                Err(problem) => Err(problem.into()),
+                Ok(()) => match cors::preflight(&self.app.auth.origins, &request) {
+                    Some(answer) => Ok(answer),
+                    None => self.call_inner(request).await,
+                },
+            };
+            let pattern = pattern(&result);
+            let mut response = match result {
+                Ok(response) => response,
+                Err(error) => errors::answer(error, &said, pattern.as_deref(), &self.allowed, &id),
+            };
+            compression::compress(&said.headers, &mut response).await;
+            headers::add(&said, &mut response);
+            cors::add(&self.app.auth.origins, &said.headers, &mut response);
+            if let Ok(id) = HeaderValue::try_from(&id) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            log(&said, pattern.as_deref(), &response, started.elapsed());
+            Ok(response)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+impl<E: Endpoint> Surrounded<E> {
+    /// Refuses what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one.
+    fn refuse(&self, request: &Request) -> Result<(), Problem> {
+        let with_token = matches!(auth::bearer(request.headers()), Ok(Some(_)));
+        if auth::is_safe(request.method()) || with_token {
+            return Ok(());
+        }
+        self.app.auth.origins.refuse_unknown(request.headers())
+    }
+
+    async fn call_inner(&self, request: Request) -> Result<Response> {
+        match AssertUnwindSafe(self.inner.call(request)).catch_unwind().await {
+            Ok(result) => result.map(IntoResponse::into_response),
+            // The panic hook has logged what it was.
+            Err(_) => Err(Problem::internal().into()),
+        }
+    }
+}
+
+/// What a call said, kept for after it is consumed.
+struct Said {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+}
+
+impl Said {
+    fn of(request: &Request) -> Self {
+        let path = request.original_uri().path().to_owned();
+        Self { method: request.method().clone(), path, headers: request.headers().clone() }
+    }
+}
+
+/// The id that the caller gave, if it is fit for a log.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    (!id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(fit)).then(|| id.to_owned())
+}
+
+fn pattern(result: &Result<Response>) -> Option<Arc<str>> {
+    let pattern = match result {
+        Ok(response) => response.data::<PathPattern>(),
+        Err(error) => error.data::<PathPattern>(),
+    };
+    pattern.map(|pattern| pattern.0.clone())
+}
+
+/// One line a call: neither headers nor bodies nor the query, which may hold what is secret.
+fn log(said: &Said, pattern: Option<&str>, response: &Response, took: Duration) {
+    let path = pattern.unwrap_or(&said.path);
+    let ms = took.as_secs_f64() * 1000.0;
+    tracing::info!(method = %said.method, path, status = response.status().as_u16(), ms = format_args!("{ms:.1}"), "answered");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_taken_over_when_it_is_fit_for_a_log() {
+        let id = |text: &'static [u8]| {
+            request_id(&HeaderMap::from_iter([(
+                http::HeaderName::from_static(REQUEST_ID),
+                HeaderValue::from_bytes(text).unwrap(),
+            )]))
+        };
+        assert_eq!(id(b"01a1fd71-fb60:7.b_2").as_deref(), Some("01a1fd71-fb60:7.b_2"));
+        for unfit in [b"".as_slice(), b"a b", b"a\"b", b"a\xffb", b"{}", b"a=b", &[b'a'; 129]] {
+            assert_eq!(id(unfit), None, "{unfit:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The HTTP API: operations, and the page, the documentation and the health around them.
+//!
+//! An operation is a method of an `…Api` struct: it takes [`Authenticated`](crate::auth::Authenticated) or
+//! [`SignedIn`](crate::auth::SignedIn) first, then [`body::Body`] and parameters, and answers with a type of [`answer`] or
+//! a [`problem::Problem`]. It describes itself; a test holds that the description is whole.
+
+pub mod answer;
+mod asset;
+pub mod auth;
+pub mod body;
+pub mod channels;
+pub mod decode;
+mod docs;
+pub mod feedback;
+pub mod health;
+pub mod idempotency;
+pub mod list;
+mod metrics;
+mod middleware;
+mod openapi;
+mod page;
+mod parameter;
+mod prefix;
+pub mod problem;
+mod schema;
+pub mod site;
+mod socket;
+mod tag;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, IntoEndpoint, Response, Route, get};
+use poem_openapi::{OpenApi, OpenApiService};
+
+use crate::app::App;
+
+pub use tag::Tag;
+
+/// Every operation.
+type Operations = (
+    site::SiteApi,
+    health::HealthApi,
+    auth::AuthApi,
+    tokens::TokensApi,
+    feedback::FeedbackApi,
+    channels::ChannelsApi,
+);
+
+fn operations(app: &Arc<App>) -> Operations {
+    let app = || app.clone();
+    (
+        site::SiteApi::new(app()),
+        health::HealthApi(app()),
+        auth::AuthApi(app()),
+        tokens::TokensApi(app()),
+        feedback::FeedbackApi(app()),
+        channels::ChannelsApi(app()),
+    )
+}
+
+/// Everything that the server answers, below the path prefix.
+#[must_use]
+pub fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
+    let prefix = app.config.path_prefix.clone();
+    let service = OpenApiService::new(operations(&app), "Hearback", env!("CARGO_PKG_VERSION"));
+    let docs = docs::Docs::new(&service, &prefix);
+    let below = Route::new()
+        .nest("/", service)
+        .at("/assets/*path", get(page::Assets::default()))
+        .at("/docs", get(docs.swagger))
+        .at("/redoc", get(docs.redoc))
+        .at("/openapi.json", get(docs.openapi))
+        .at("/ws", get(socket::Socket(app.clone())))
+        .at("/metrics", get(metrics::Metrics(app.clone())));
+    let allowed = middleware::Allowed::of(&Operations::meta(), &prefix);
+    middleware::Surrounded::new(prefix::below(prefix, below.into_endpoint()), app, allowed)
+}
+
+/// The OpenAPI document, as `/openapi.json` has it.
+#[must_use]
+pub fn openapi(app: &Arc<App>) -> serde_json::Value {
+    openapi::document(&OpenApiService::new(operations(app), "Hearback", env!("CARGO_PKG_VERSION")), &app.config.path_prefix)
+}

@@ -1,0 +1,66 @@
+//! The OpenAPI document: what poem-openapi collects, with the schemas of schemars, and without the problems that an
+//! operation cannot have.
+
+use poem_openapi::{OpenApi, OpenApiService};
+use serde_json::{Map, Value, json};
+
+use super::schema;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The document of all operations, below a path prefix.
+///
+/// # Panics
+///
+/// When two types describe themselves differently under one name.
+pub(super) fn document<A: OpenApi>(service: &OpenApiService<A, ()>, prefix: &str) -> Value {
+    let mut document: Value = serde_json::from_str(&service.spec()).unwrap_or_default();
+    document["servers"] = json!([{ "url": if prefix.is_empty() { "/" } else { prefix } }]);
+    document["info"]["description"] = json!(include_str!("openapi.md"));
+    document["info"]["license"] = json!({ "name": "Apache-2.0 OR MIT" });
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schema::unpack(schemas);
+    }
+    let Some(paths) = document["paths"].as_object_mut() else { return document };
+    for (path, item) in paths {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
+                // Said, not left out: the operation is for everybody.
+                operation.entry("security").or_insert_with(|| json!([]));
+                prune(method, path, operation);
+            }
+        }
+    }
+    document
+}
+
+/// Takes out the problems that this operation cannot have, by what it takes.
+fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
+    let reads = method == "get";
+    let public = operation.get("security").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let parameter = |place: &str| {
+        let list = operation.get("parameters").and_then(Value::as_array);
+        list.into_iter().flatten().any(|parameter| parameter["in"] == place)
+    };
+    let (body, object, query) = (operation.contains_key("requestBody"), path.contains('{'), parameter("query"));
+    let header = parameter("header");
+    let impossible = [
+        ("400", !(body || object || query || header)),
+        ("401", public && !body),
+        ("403", public && reads),
+        ("404", !(object || body)),
+        ("409", reads || !body && !object),
+        ("410", reads || !object),
+        ("413", !body),
+        ("415", !body),
+        ("422", !body),
+        ("429", reads),
+    ];
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        for (status, impossible) in impossible {
+            if impossible {
+                responses.remove(status);
+            }
+        }
+    }
+}

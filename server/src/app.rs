@@ -1,0 +1,103 @@
+//! What the parts of the server share.
+
+use std::{fmt, sync::Arc};
+
+use hearback_adapters::websocket::Websocket;
+use hearback_core::{Clock, Result, hub::Hub, id::Ids, store::Store};
+use metrics_exporter_prometheus::PrometheusHandle;
+use poem::Request;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    account::AccountStore,
+    api::{idempotency::Running, problem::Problem},
+    auth::Auth,
+    config::Config,
+    storage::{Cipher, SecretKey},
+};
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The configuration, with the address that the hub listens on ([`Config::listening_on`]).
+    pub config: Config,
+    /// The hub's secret.
+    pub secret: SecretKey,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<Ids>,
+    /// Accounts.
+    pub accounts: Arc<dyn AccountStore>,
+    /// Everything else that is stored.
+    pub store: Arc<dyn Store>,
+    /// The orchestrator.
+    pub hub: Arc<Hub>,
+    /// The channel over open sockets.
+    pub websocket: Arc<Websocket>,
+    /// Cancelled when the hub begins to stop.
+    pub stopping: CancellationToken,
+    /// The metrics, where they are collected.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// What every operation may use.
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<Ids>,
+    /// Everything that is stored, but for accounts, which belong to `auth`.
+    pub store: Arc<dyn Store>,
+    /// The orchestrator.
+    pub hub: Arc<Hub>,
+    /// The channel over open sockets.
+    pub websocket: Arc<Websocket>,
+    /// The open sockets, which the HTTP server does not count among its connections.
+    pub sockets: TaskTracker,
+    /// Who calls.
+    pub auth: Auth,
+    /// The idempotency keys whose first call is still running.
+    pub running: Running,
+    /// Cancelled when the hub begins to stop.
+    pub stopping: CancellationToken,
+    /// The metrics, where they are collected.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+impl App {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    ///
+    /// When passwords cannot be hashed on this machine.
+    pub fn new(parts: Parts) -> Result<Arc<Self>> {
+        let Parts { config, secret, clock, ids, accounts, store, hub, websocket, stopping, metrics } = parts;
+        let cipher = Arc::new(Cipher::new(&secret));
+        let auth = Auth::new(&config, &secret, cipher, accounts, clock.clone(), ids.clone())?;
+        let (running, sockets) = (Running::default(), TaskTracker::new());
+        Ok(Arc::new(Self { config, clock, ids, store, hub, websocket, sockets, auth, running, stopping, metrics }))
+    }
+
+    /// The path of `path` as callers see it, below the prefix.
+    #[must_use]
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.config.path_prefix)
+    }
+
+    /// The app that answers this call.
+    ///
+    /// # Errors
+    ///
+    /// `internal` outside of the routes.
+    pub fn of(request: &Request) -> Result<&Arc<Self>, Problem> {
+        request.data().ok_or_else(Problem::internal)
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! Who calls: passwords, access and refresh tokens, service tokens, the page's cookies, and the origins of its pages.
+
+mod access_token;
+mod cookies;
+mod origin;
+mod password;
+mod principal;
+mod service_token;
+mod sign_in;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use hearback_core::{
+    Clock, Result, Timestamp,
+    id::{Ids, TokenId},
+};
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::{
+    account::AccountStore,
+    config::Config,
+    storage::{Cipher, SecretKey},
+};
+
+pub use cookies::Cookies;
+pub(crate) use origin::origin;
+pub(crate) use principal::{bearer, is_safe};
+pub use origin::Origins;
+pub use principal::{Agent, Authenticated, Person, Principal, SignedIn, Via};
+pub use service_token::{CreatedToken, NewServiceToken};
+pub use sign_in::{Registration, SignIn};
+
+use access_token::AccessTokens;
+use password::Passwords;
+
+/// How many ended tokens and sign-ins a slow listener may fall behind.
+const OVER_BACKLOG: usize = 256;
+
+/// What ceased to be good for calling: open sockets, streams and waits that began with it end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// A service token was revoked.
+    Token(TokenId),
+    /// A person signed out, or their sign-in was revoked.
+    SignIn(Uuid),
+}
+
+/// Finds out who calls, and signs people in and out.
+pub struct Auth {
+    accounts: Arc<dyn AccountStore>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    cipher: Arc<Cipher>,
+    passwords: Passwords,
+    access_tokens: AccessTokens,
+    refresh_life: Duration,
+    registration_open: bool,
+    /// Whose pages may call.
+    pub origins: Origins,
+    /// How the page's cookies are set.
+    pub cookies: Cookies,
+    touched: Mutex<HashMap<TokenId, Timestamp>>,
+    over: broadcast::Sender<Over>,
+}
+
+impl Auth {
+    /// Authentication by a configuration whose `bind` is the address that the hub listens on.
+    ///
+    /// # Errors
+    ///
+    /// When passwords cannot be hashed on this machine.
+    pub fn new(
+        config: &Config,
+        secret: &SecretKey,
+        cipher: Arc<Cipher>,
+        accounts: Arc<dyn AccountStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+    ) -> Result<Self> {
+        let access_life = Duration::from_mins(config.access_token_minutes.into());
+        Ok(Self {
+            accounts,
+            clock,
+            ids,
+            cipher,
+            passwords: Passwords::new()?,
+            access_tokens: AccessTokens::new(&secret.derive("access token"), access_life),
+            refresh_life: Duration::from_hours(u64::from(config.refresh_token_days) * 24),
+            registration_open: config.registration_is_open(),
+            origins: Origins::new(config),
+            cookies: Cookies::new(config),
+            touched: Mutex::default(),
+            over: broadcast::Sender::new(OVER_BACKLOG),
+        })
+    }
+
+    /// Hears of every token and sign-in that ends on this server from now on. A listener that lagged asks the store.
+    #[must_use]
+    pub fn over(&self) -> broadcast::Receiver<Over> {
+        self.over.subscribe()
+    }
+
+    fn end(&self, what: Over) {
+        // An error means that nobody listens.
+        let _ = self.over.send(what);
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("origins", &self.origins).field("cookies", &self.cookies).finish_non_exhaustive()
+    }
+}

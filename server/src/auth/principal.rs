@@ -1,0 +1,328 @@
+//! Who makes a call, and what they may do.
+
+use hearback_core::{
+    channel::ChannelName,
+    person::{Asker, Reader, TokenRef, UserRef},
+};
+use http::{HeaderMap, Method, header};
+use poem::{Request, RequestBody};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaSecurityScheme, Registry},
+};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::{Auth, Over, cookies, service_token};
+use crate::{
+    account::{TokenScope, UserDocument},
+    api::problem::Problem,
+    app::App,
+    digest,
+};
+
+const NOBODY: &str = "Send a token as `Authorization: Bearer TOKEN`, or sign in on the page.";
+
+/// How a person shows who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// By an access token in the `Authorization` header.
+    Bearer,
+    /// By the page's cookies.
+    Cookie,
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their account.
+    pub user: UserDocument,
+    /// Their sign-in.
+    pub sign_in: Uuid,
+    /// How they show it.
+    pub via: Via,
+}
+
+/// An agent with a service token.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Whose token it is.
+    pub owner: UserRef,
+    /// The token.
+    pub token: TokenRef,
+    /// What it may do.
+    pub scopes: Vec<TokenScope>,
+}
+
+/// Who makes a call.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A person.
+    Person(Person),
+    /// An agent.
+    Agent(Agent),
+}
+
+impl Person {
+    /// The person, as others see them.
+    #[must_use]
+    pub fn user_ref(&self) -> UserRef {
+        UserRef { id: self.user.id, username: self.user.username.clone() }
+    }
+
+    /// The channel that their answers come by: `web` with cookies, `api` with a token.
+    #[must_use]
+    pub const fn channel(&self) -> &'static str {
+        match self.via {
+            Via::Bearer => ChannelName::API,
+            Via::Cookie => ChannelName::WEB,
+        }
+    }
+}
+
+impl Principal {
+    /// The account that is responsible: the person's, or that of the token's owner.
+    #[must_use]
+    pub fn user(&self) -> UserRef {
+        match self {
+            Self::Person(person) => person.user_ref(),
+            Self::Agent(agent) => agent.owner.clone(),
+        }
+    }
+
+    /// Who asks when this principal does.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        match self {
+            Self::Person(person) => Asker { user: person.user_ref(), token: None },
+            Self::Agent(agent) => Asker { user: agent.owner.clone(), token: Some(agent.token.clone()) },
+        }
+    }
+
+    /// Whose events it reads: a person what is asked of them, a service token what it asked.
+    #[must_use]
+    pub const fn reader(&self) -> Reader {
+        match self {
+            Self::Person(person) => Reader::Person(person.user.id),
+            Self::Agent(agent) => Reader::Token(agent.token.id),
+        }
+    }
+
+    /// The id that its idempotency keys belong to: of the token, or of the account.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.reader().uuid()
+    }
+
+    /// Refuses an agent whose token lacks a scope. People need none.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden`, naming the scope.
+    pub fn require(&self, scope: TokenScope) -> Result<(), Problem> {
+        match self {
+            Self::Agent(agent) if !agent.scopes.contains(&scope) => {
+                Err(Problem::forbidden(format!("Your token lacks the scope `{}`.", scope.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The person.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` when it is an agent.
+    pub fn into_person(self) -> Result<Person, Problem> {
+        match self {
+            Self::Person(person) => Ok(person),
+            Self::Agent(_) => Err(Problem::forbidden("This is for people; you called with a service token.")),
+        }
+    }
+}
+
+impl Principal {
+    /// Returns when the service token or sign-in that this principal called with is no longer good.
+    pub async fn until_over(&self, mut over: broadcast::Receiver<Over>) {
+        loop {
+            let ended = match (over.recv().await, self) {
+                (Ok(Over::Token(id)), Self::Agent(agent)) => agent.token.id == id,
+                (Ok(Over::SignIn(id)), Self::Person(person)) => person.sign_in == id,
+                (Ok(_), _) => false,
+                // What was missed may have been this one: whoever is still good comes back.
+                (Err(_), _) => true,
+            };
+            if ended {
+                return;
+            }
+        }
+    }
+}
+
+impl Auth {
+    /// Finds out who makes a call: by the `Authorization` header if there is one, else by the page's cookies. A call with
+    /// cookies that changes something must repeat the CSRF cookie and come from a known origin.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated`, or `origin`.
+    pub async fn authenticate(&self, request: &Request) -> Result<Principal, Problem> {
+        let headers = request.headers();
+        if let Some(token) = bearer(headers)? {
+            return self.authenticate_bearer(token).await;
+        }
+        let token = cookies::cookie(headers, cookies::ACCESS).ok_or_else(|| Problem::unauthenticated(NOBODY))?;
+        if !is_safe(request.method()) {
+            self.require_page(headers)?;
+        }
+        self.person(token, Via::Cookie).await.map(Principal::Person)
+    }
+
+    /// Finds out whose token this is: a service token or an access token.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated`.
+    pub async fn authenticate_bearer(&self, token: &str) -> Result<Principal, Problem> {
+        if !token.starts_with(service_token::PREFIX) {
+            return self.person(token, Via::Bearer).await.map(Principal::Person);
+        }
+        let found = self.accounts.token_by_hash(&digest::sha256(token.as_bytes()), self.clock.now()).await?;
+        let unknown = || Problem::unauthenticated("The service token is unknown, revoked or expired.");
+        let (token, account) = found.ok_or_else(unknown)?;
+        self.touch(token.id);
+        let reference = TokenRef { id: token.id, name: token.name };
+        Ok(Principal::Agent(Agent { owner: account.user, token: reference, scopes: token.scopes }))
+    }
+
+    /// Refuses a call with cookies that does not come from the page: of a known origin, repeating the CSRF cookie.
+    ///
+    /// # Errors
+    ///
+    /// `origin`.
+    pub fn require_page(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.origins.require_known(headers)?;
+        cookies::require_csrf(headers)
+    }
+
+    /// The refresh token in the page's cookies, of a call that comes from the page.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated` when there is none, or `origin`.
+    pub fn refresh_cookie<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
+        let missing = || Problem::unauthenticated("Send {\"refresh_token\": …}, or sign in on the page.");
+        let token = cookies::cookie(headers, cookies::REFRESH).ok_or_else(missing)?;
+        self.require_page(headers)?;
+        Ok(token)
+    }
+
+    async fn person(&self, token: &str, via: Via) -> Result<Person, Problem> {
+        let access = self.access_tokens.read(token, self.clock.now()).map_err(Problem::unauthenticated)?;
+        let (lives, account) =
+            tokio::try_join!(self.accounts.sign_in_lives(access.sign_in), self.accounts.account(access.user))?;
+        match account.filter(|_| lives) {
+            Some(account) => Ok(Person { user: account.into(), sign_in: access.sign_in, via }),
+            None => Err(Problem::unauthenticated("You have signed out, or your sign-in was revoked.")),
+        }
+    }
+}
+
+/// Whether calls with this method change nothing.
+pub(crate) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The token in the `Authorization` header, if there is one.
+///
+/// # Errors
+///
+/// `unauthenticated` when the header says something else.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), more) = (values.next(), values.next()) else { return Ok(None) };
+    let token = value.to_str().ok().filter(|_| more.is_none()).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+    });
+    let wrong = || Problem::unauthenticated("The Authorization header must be `Bearer TOKEN`.");
+    token.map(Some).ok_or_else(wrong)
+}
+
+/// Any principal: the extractor of operations for people and agents.
+#[derive(Clone, Debug)]
+pub struct Authenticated(pub Principal);
+
+/// A person: the extractor of operations that are not for agents.
+#[derive(Clone, Debug)]
+pub struct SignedIn(pub Person);
+
+async fn principal(request: &Request) -> Result<Principal, Problem> {
+    App::of(request)?.auth.authenticate(request).await
+}
+
+const BEARER: &str = "bearer";
+const COOKIE: &str = "cookie";
+
+fn describe(registry: &mut Registry) {
+    let none = || MetaSecurityScheme {
+        ty: "",
+        description: None,
+        name: None,
+        key_in: None,
+        scheme: None,
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    };
+    let bearer = MetaSecurityScheme {
+        ty: "http",
+        scheme: Some("bearer"),
+        description: Some("A service token (`hb_…`) of an agent, or an access token of a person."),
+        ..none()
+    };
+    let cookie = MetaSecurityScheme {
+        ty: "apiKey",
+        key_in: Some("cookie"),
+        name: Some(cookies::ACCESS),
+        description: Some(
+            "The page's sign-in. Calls that change something also need the header `X-CSRF-Token`, equal to the cookie \
+             `hb_csrf`, and a known `Origin`.",
+        ),
+        ..none()
+    };
+    registry.create_security_scheme(BEARER, bearer);
+    registry.create_security_scheme(COOKIE, cookie);
+}
+
+macro_rules! security_scheme {
+    ($($name:ident, $request:ident => $read:expr;)*) => {$(
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                describe(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![BEARER, COOKIE]
+            }
+
+            async fn from_request(
+                $request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                Ok(Self($read))
+            }
+        }
+    )*};
+}
+
+security_scheme! {
+    Authenticated, request => principal(request).await?;
+    SignedIn, request => principal(request).await?.into_person()?;
+}

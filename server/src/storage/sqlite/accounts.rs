@@ -1,0 +1,265 @@
+//! The port [`AccountStore`]: accounts and service tokens. Sign-ins are next door.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use hearback_core::{
+    Result, Timestamp,
+    id::{TokenId, UserId},
+    store::{Idempotency, Page},
+};
+use parking_lot::Mutex;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::{
+    SqliteStorage,
+    fault::Fault,
+    people, queue::Write, rows,
+    sign_ins::{Begin, End, LIVES, Rotate},
+    store::page,
+    unit::Unit,
+};
+use crate::account::{
+    Account, AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role, Rotated, ServiceToken,
+    TokenCreated,
+};
+
+/// When tokens were last noted as used, so that a busy one costs a write a minute and not one a call.
+pub(super) type TokenUse = Mutex<HashMap<TokenId, Timestamp>>;
+
+/// The precision of `last_used_at`, in microseconds.
+const MINUTE: i64 = 60_000_000;
+
+#[async_trait]
+impl AccountStore for SqliteStorage {
+    async fn is_empty(&self) -> Result<bool> {
+        Ok(sqlx::query_scalar(IS_EMPTY).fetch_one(&self.readers).await.map_err(Fault::from)?)
+    }
+
+    async fn register(&self, new: NewAccount) -> Result<Registered> {
+        self.queue.write(Register(new)).await
+    }
+
+    async fn account(&self, id: UserId) -> Result<Option<Account>> {
+        let row = sqlx::query(BY_ID).bind(id.uuid()).fetch_optional(&self.readers).await.map_err(Fault::from)?;
+        Ok(row.as_ref().map(account).transpose()?)
+    }
+
+    async fn account_by_login(&self, login: &str) -> Result<Option<Account>> {
+        let login = login.to_lowercase();
+        // A username that looks like another's e-mail must not hide it, so the e-mail comes first.
+        for sql in [BY_EMAIL, BY_USERNAME] {
+            let row = sqlx::query(sql).bind(&login).fetch_optional(&self.readers).await.map_err(Fault::from)?;
+            if let Some(row) = row {
+                return Ok(Some(account(&row)?));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn create_token(&self, new: NewToken) -> Result<TokenCreated> {
+        self.queue.write(CreateToken(new)).await
+    }
+
+    async fn tokens(&self, user: UserId, before: Option<TokenId>, limit: usize) -> Result<Page<ServiceToken>> {
+        let found = sqlx::query(TOKENS)
+            .bind(user.uuid())
+            .bind(before.map_or(Uuid::max(), TokenId::uuid))
+            .bind(rows::one_more(limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(Fault::from)?;
+        page(&found, limit, token)
+    }
+
+    async fn revoke_token(&self, user: UserId, id: TokenId, at: Timestamp) -> Result<bool> {
+        self.queue.write(RevokeToken { user, id, at }).await
+    }
+
+    async fn token_by_hash(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<(ServiceToken, Account)>> {
+        let row = sqlx::query(BY_HASH)
+            .bind(hash.as_slice())
+            .bind(now.micros())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(Fault::from)?;
+        let Some(row) = row else { return Ok(None) };
+        let owner = self.account(rows::id(&row, "user_id")?).await?;
+        let token = token(&row)?;
+        Ok(owner.map(|owner| (token, owner)))
+    }
+
+    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
+        let at = Timestamp::from_micros(at.micros() - at.micros().rem_euclid(MINUTE));
+        let noted = self.token_use.lock().insert(id, at).is_some_and(|noted| noted >= at);
+        if noted { Ok(()) } else { self.queue.write(TouchToken { id, at }).await }
+    }
+
+    async fn begin_sign_in(&self, user: UserId, family: Uuid, first: NewRefresh) -> Result<()> {
+        self.queue.write(Begin { user, family, first }).await
+    }
+
+    async fn sign_in_lives(&self, family: Uuid) -> Result<bool> {
+        Ok(sqlx::query_scalar(LIVES).bind(family).fetch_one(&self.readers).await.map_err(Fault::from)?)
+    }
+
+    async fn rotate_refresh(&self, shown: &[u8; 32], next: NewRefresh) -> Result<Rotated> {
+        self.queue.write(Rotate { shown: *shown, next }).await
+    }
+
+    async fn end_sign_in(&self, family: Uuid) -> Result<()> {
+        self.queue.write(End { family }).await
+    }
+}
+
+struct Register(NewAccount);
+
+impl Write for Register {
+    type Answer = Registered;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Registered, Fault> {
+        let new = &self.0;
+        let first: bool = sqlx::query_scalar(IS_EMPTY).fetch_one(&mut *unit.writer).await?;
+        if !first && !new.open {
+            return Ok(Registered::Closed);
+        }
+        for (field, sql, value) in [("email", BY_EMAIL, &new.email), ("username", BY_USERNAME, &new.username)] {
+            if sqlx::query(sql).bind(value.to_lowercase()).fetch_optional(&mut *unit.writer).await?.is_some() {
+                return Ok(Registered::Taken(field));
+            }
+        }
+        let role = if first { "administrator" } else { "member" };
+        sqlx::query(INSERT_ACCOUNT)
+            .bind(new.id.uuid())
+            .bind(new.username.to_lowercase())
+            .bind(new.email.to_lowercase())
+            .bind(&new.password)
+            .bind(role)
+            .bind(new.at.micros())
+            .execute(&mut *unit.writer)
+            .await?;
+        let row = sqlx::query(BY_ID).bind(new.id.uuid()).fetch_one(&mut *unit.writer).await?;
+        Ok(Registered::New(account(&row)?))
+    }
+}
+
+struct CreateToken(NewToken);
+
+impl Write for CreateToken {
+    type Answer = TokenCreated;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<TokenCreated, Fault> {
+        let NewToken { token, user_id, hash, sealed_webhook_secret, kept } = &self.0;
+        if let Some(KeptAnswer { idempotency: Idempotency { key, fingerprint }, sealed }) = kept {
+            let earlier = sqlx::query(KEPT).bind(key.as_slice()).fetch_optional(&mut *unit.writer).await?;
+            if let Some(row) = earlier {
+                let same = rows::get::<&[u8]>(&row, "fingerprint")? == fingerprint;
+                let answer = rows::get::<Option<Vec<u8>>>(&row, "sealed")?.filter(|_| same);
+                return Ok(answer.map_or(TokenCreated::Mismatch, TokenCreated::Replayed));
+            }
+            sqlx::query(KEEP)
+                .bind(key.as_slice())
+                .bind(fingerprint.as_slice())
+                .bind(sealed.as_slice())
+                .bind(token.created_at.micros())
+                .execute(&mut *unit.writer)
+                .await?;
+        }
+        sqlx::query(INSERT_TOKEN)
+            .bind(token.id.uuid())
+            .bind(user_id.uuid())
+            .bind(&token.name)
+            .bind(serde_json::to_string(&token.scopes)?)
+            .bind(hash.as_slice())
+            .bind(sealed_webhook_secret.as_slice())
+            .bind(token.created_at.micros())
+            .bind(token.expires_at.map(Timestamp::micros))
+            .execute(&mut *unit.writer)
+            .await?;
+        Ok(TokenCreated::New)
+    }
+}
+
+struct RevokeToken {
+    user: UserId,
+    id: TokenId,
+    at: Timestamp,
+}
+
+impl Write for RevokeToken {
+    type Answer = bool;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<bool, Fault> {
+        let query = sqlx::query(REVOKE).bind(self.id.uuid()).bind(self.user.uuid()).bind(self.at.micros());
+        Ok(query.execute(&mut *unit.writer).await?.rows_affected() > 0)
+    }
+}
+
+struct TouchToken {
+    id: TokenId,
+    at: Timestamp,
+}
+
+impl Write for TouchToken {
+    type Answer = ();
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Fault> {
+        sqlx::query(TOUCH).bind(self.id.uuid()).bind(self.at.micros()).execute(&mut *unit.writer).await?;
+        Ok(())
+    }
+}
+
+/// An account, from the columns of [`BY_ID`].
+pub(super) fn account(row: &SqliteRow) -> Result<Account, Fault> {
+    let role = match rows::get(row, "role")? {
+        "administrator" => Role::Administrator,
+        _ => Role::Member,
+    };
+    Ok(Account {
+        user: people::user(row)?,
+        email: rows::get(row, "email")?,
+        password: rows::get(row, "password")?,
+        role,
+        created_at: rows::time(row, "created_at")?,
+    })
+}
+
+fn token(row: &SqliteRow) -> Result<ServiceToken, Fault> {
+    Ok(ServiceToken {
+        id: rows::id(row, "id")?,
+        name: rows::get(row, "name")?,
+        scopes: rows::json(row, "scopes")?,
+        created_at: rows::time(row, "created_at")?,
+        expires_at: rows::optional_time(row, "expires_at")?,
+        last_used_at: rows::optional_time(row, "last_used_at")?,
+    })
+}
+
+macro_rules! select_account {
+    ($where:literal) => {
+        concat!("SELECT id, username, email, password, role, created_at FROM users WHERE ", $where)
+    };
+}
+
+macro_rules! select_token {
+    ($rest:literal) => {
+        concat!("SELECT id, user_id, name, scopes, created_at, expires_at, last_used_at FROM service_tokens WHERE ", $rest)
+    };
+}
+
+const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users)";
+pub(super) const BY_ID: &str = select_account!("id = ?1");
+const BY_EMAIL: &str = select_account!("email = ?1");
+const BY_USERNAME: &str = select_account!("username = ?1");
+const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
+    VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)";
+const TOKENS: &str = select_token!("user_id = ?1 AND id < ?2 AND revoked_at IS NULL ORDER BY id DESC LIMIT ?3");
+const BY_HASH: &str = select_token!("hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)");
+const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
+    expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const REVOKE: &str = "UPDATE service_tokens SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL";
+const TOUCH: &str =
+    "UPDATE service_tokens SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
+const KEPT: &str = "SELECT fingerprint, sealed FROM idempotency WHERE key = ?1";
+const KEEP: &str = "INSERT INTO idempotency (key, fingerprint, sealed, at) VALUES (?1, ?2, ?3, ?4)";

@@ -1,0 +1,104 @@
+//! Sign-ins: families of refresh tokens, each good once. A copy that is shown again ends the whole sign-in.
+
+use hearback_core::{Timestamp, id::UserId};
+use uuid::Uuid;
+
+use super::{
+    accounts,
+    fault::Fault,
+    queue::Write,
+    rows,
+    unit::Unit,
+};
+use crate::account::{NewRefresh, Rotated};
+
+/// Begins a sign-in, and forgets those that ran out.
+pub(super) struct Begin {
+    pub(super) user: UserId,
+    pub(super) family: Uuid,
+    pub(super) first: NewRefresh,
+}
+
+impl Write for Begin {
+    type Answer = ();
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Fault> {
+        sqlx::query(FORGET).bind(self.first.at.micros()).execute(&mut *unit.writer).await?;
+        sqlx::query(BEGIN)
+            .bind(self.family)
+            .bind(self.user.uuid())
+            .bind(self.first.expires_at.micros())
+            .execute(&mut *unit.writer)
+            .await?;
+        give(unit, self.family, self.first).await
+    }
+}
+
+/// Uses up a refresh token, and gives the next.
+pub(super) struct Rotate {
+    pub(super) shown: [u8; 32],
+    pub(super) next: NewRefresh,
+}
+
+impl Write for Rotate {
+    type Answer = Rotated;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Rotated, Fault> {
+        let shown = self.shown.as_slice();
+        let Some(found) = sqlx::query(SHOWN).bind(shown).fetch_optional(&mut *unit.writer).await? else {
+            return Ok(Rotated::Unknown);
+        };
+        if rows::time(&found, "expires_at")? <= self.next.at {
+            return Ok(Rotated::Unknown);
+        }
+        let family = rows::get(&found, "sign_in_id")?;
+        if rows::get(&found, "used")? {
+            sqlx::query(END).bind(family).execute(&mut *unit.writer).await?;
+            return Ok(Rotated::Reused);
+        }
+        sqlx::query(USE).bind(shown).execute(&mut *unit.writer).await?;
+        sqlx::query(FORGET_TOKENS).bind(family).bind(self.next.at.micros()).execute(&mut *unit.writer).await?;
+        sqlx::query(EXTEND).bind(family).bind(self.next.expires_at.micros()).execute(&mut *unit.writer).await?;
+        give(unit, family, self.next).await?;
+        let user: Uuid = rows::get(&found, "user_id")?;
+        let row = sqlx::query(accounts::BY_ID).bind(user).fetch_one(&mut *unit.writer).await?;
+        Ok(Rotated::New { account: accounts::account(&row)?, family })
+    }
+}
+
+/// Ends a sign-in.
+pub(super) struct End {
+    pub(super) family: Uuid,
+}
+
+impl Write for End {
+    type Answer = ();
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Fault> {
+        sqlx::query(END).bind(self.family).execute(&mut *unit.writer).await?;
+        Ok(())
+    }
+}
+
+async fn give(unit: &mut Unit<'_>, family: Uuid, token: NewRefresh) -> Result<(), Fault> {
+    let NewRefresh { hash, at, expires_at } = token;
+    sqlx::query(GIVE)
+        .bind(hash.as_slice())
+        .bind(family)
+        .bind(at.micros())
+        .bind(Timestamp::micros(expires_at))
+        .execute(&mut *unit.writer)
+        .await?;
+    Ok(())
+}
+
+pub(super) const LIVES: &str = "SELECT EXISTS (SELECT 1 FROM sign_ins WHERE id = ?1)";
+const FORGET: &str = "DELETE FROM sign_ins WHERE expires_at <= ?1";
+const BEGIN: &str = "INSERT INTO sign_ins (id, user_id, expires_at) VALUES (?1, ?2, ?3)";
+const GIVE: &str = "INSERT INTO refresh_tokens (hash, sign_in_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+const SHOWN: &str = "SELECT t.sign_in_id, t.expires_at, t.used, f.user_id \
+    FROM refresh_tokens t CROSS JOIN sign_ins f ON f.id = t.sign_in_id WHERE t.hash = ?1";
+const USE: &str = "UPDATE refresh_tokens SET used = 1 WHERE hash = ?1";
+const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE sign_in_id = ?1 AND expires_at <= ?2";
+const EXTEND: &str = "UPDATE sign_ins SET expires_at = ?2 WHERE id = ?1";
+const END: &str = "DELETE FROM sign_ins WHERE id = ?1";

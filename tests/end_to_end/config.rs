@@ -1,0 +1,244 @@
+//! The configuration: which source wins, and that every wrong value is named.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use hearback::{
+    ask,
+    config::{Config, KEYS, Loaded, LogFormat, Origin, Problem, Registration, Sources},
+};
+use hearback_core::error::FieldError;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+struct Setup {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+impl Setup {
+    fn new(toml: &str, dotenv: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("hearback.toml", toml), (".env", dotenv)] {
+            if !text.is_empty() {
+                fs::write(folder.path().join(name), text).unwrap();
+            }
+        }
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { folder, environment: environment.iter().map(pair).collect() }
+    }
+
+    fn sources(&self) -> Sources {
+        Sources {
+            file: self.folder.path().join("hearback.toml"),
+            file_required: false,
+            dotenv: self.folder.path().join(".env"),
+            environment: self.environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        }
+    }
+
+    fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        Config::load(&self.sources(), &known_kinds)
+    }
+
+    fn origin(&self, file: &str, line: usize) -> Origin {
+        Origin::File(self.folder.path().join(file), Some(line))
+    }
+}
+
+/// Knows one kind, as the registry of adapters would.
+fn known_kinds(name: &str, table: &Value) -> Result<(), FieldError> {
+    match table["kind"].as_str() {
+        Some("websocket") => Ok(()),
+        _ => Err(FieldError::new(format!("channels.{name}.kind"), "is not a known kind").allowing(["websocket"])),
+    }
+}
+
+fn problems(toml: &str, dotenv: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let problems = Setup::new(toml, dotenv, environment).load().unwrap_err();
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn without_any_source_everything_has_its_default() {
+    let Loaded { config, origins } = Setup::new("", "", &[]).load().unwrap();
+    assert!(origins.is_empty());
+    assert_eq!(config.database_url, "sqlite://data/hearback.db");
+    assert_eq!(config.secret_path(), Path::new("data/secret.key"));
+    assert_eq!(config.public_url.as_str(), "http://127.0.0.1:8000/");
+    assert!(config.registration_is_open());
+    assert_eq!(config.max_total_websocket_connections, 1000);
+}
+
+#[test]
+fn the_environment_wins_over_dotenv_which_wins_over_the_file() {
+    let toml = "log_level = \"error\"\naccess_token_minutes = 1\nrefresh_token_days = \"1\"\n";
+    let dotenv = "ACCESS_TOKEN_MINUTES=1\nexport ACCESS_TOKEN_MINUTES=2\nREFRESH_TOKEN_DAYS=2\n";
+    let setup = Setup::new(toml, dotenv, &[("REFRESH_TOKEN_DAYS", "3")]);
+    let Loaded { config, origins } = setup.load().unwrap();
+    assert_eq!(config.log_level, "error");
+    assert_eq!(config.access_token_minutes, 2);
+    assert_eq!(config.refresh_token_days, 3);
+    assert_eq!(origins["LOG_LEVEL"], setup.origin("hearback.toml", 1));
+    assert_eq!(origins["ACCESS_TOKEN_MINUTES"], setup.origin(".env", 2));
+    assert_eq!(origins["REFRESH_TOKEN_DAYS"], Origin::Environment);
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let environment = [("LOG_FORMAT", ""), ("SECRET_KEY", ""), ("DATABASE_URL", "")];
+    let Loaded { config, .. } = Setup::new("log_format = \"json\"", "LOG_FORMAT=\n", &environment).load().unwrap();
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert!(config.secret_key.is_none());
+}
+
+#[test]
+fn every_setting_can_come_from_the_file() {
+    let toml = r#"
+        database_url = "sqlite:///var/lib/hearback/hub.db?mode=rwc"
+        secret_key = "0123456789abcdef0123456789abcdef"
+        hearback_bind = "0.0.0.0:80"
+        public_url = "https://ask.example.org/"
+        path_prefix = "hub/"
+        cors_origins = ["https://a.example", "https://b.example:8443"]
+        registration = "closed"
+        access_token_minutes = 5
+        refresh_token_days = 30
+        send_timeout = 3
+        max_websocket_connections_per_user = 0
+        max_total_websocket_connections = 50
+        log_level = "info,hearback=debug"
+        log_format = "json"
+        [channels.page]
+        kind = "websocket"
+    "#;
+    let Loaded { config, origins } = Setup::new(toml, "", &[]).load().unwrap();
+    assert_eq!(origins.len(), KEYS.len() + 1);
+    assert_eq!(config.database_path(), Path::new("/var/lib/hearback/hub.db"));
+    assert_eq!(config.public_url.as_str(), "https://ask.example.org/hub");
+    assert_eq!(config.link("docs"), "https://ask.example.org/hub/docs");
+    assert_eq!(config.cors_origins, ["https://a.example", "https://b.example:8443"]);
+    assert_eq!(config.registration, Registration::Closed);
+    assert_eq!(config.channels["page"], json!({"kind": "websocket"}));
+    assert!(!format!("{config:?}").contains("0123456789abcdef"));
+}
+
+#[test]
+fn a_public_url_with_a_path_is_taken_as_it_is_and_registration_follows_the_address() {
+    let environment =
+        [("PUBLIC_URL", "https://example.org/ask/"), ("PATH_PREFIX", "/hub"), ("HEARBACK_BIND", "0.0.0.0:80")];
+    let Loaded { config, .. } = Setup::new("", "", &environment).load().unwrap();
+    assert_eq!(config.public_url.as_str(), "https://example.org/ask");
+    assert!(!config.registration_is_open());
+}
+
+#[test]
+fn every_wrong_value_is_named_with_what_is_allowed() {
+    let wrong = [
+        ("DATABASE_URL", "postgres://localhost/hub", "has the scheme \"postgres\", and this version supports sqlite"),
+        ("DATABASE_URL", "sqlite://", "names no file"),
+        ("HEARBACK_BIND", "localhost:8000", "is not an IP address with a port"),
+        ("PUBLIC_URL", "ask.example.org", "is not a URL"),
+        ("PUBLIC_URL", "ftp://ask.example.org", "has the scheme \"ftp\""),
+        ("PATH_PREFIX", "/a/../b", "is not a plain path"),
+        ("CORS_ORIGINS", "https://a.example,*", "has at place 2 what is not a URL"),
+        ("REGISTRATION", "sometimes", "is none of the allowed words"),
+        ("ACCESS_TOKEN_MINUTES", "0", "is not between 1 and 525600"),
+        ("REFRESH_TOKEN_DAYS", "a week", "is not a whole number"),
+        ("SEND_TIMEOUT", "10s", "is not a whole number"),
+        ("MAX_WEBSOCKET_CONNECTIONS_PER_USER", "-1", "is not a whole number"),
+        ("MAX_TOTAL_WEBSOCKET_CONNECTIONS", "many", "is not a whole number"),
+        ("LOG_LEVEL", "verbose", "has \"verbose\", which is no level"),
+        ("LOG_FORMAT", "xml", "is none of the allowed words"),
+    ];
+    for (name, value, detail) in wrong {
+        let found = problems("", "", &[(name, value)]);
+        let [problem] = found.as_slice() else { panic!("{name}={value}: {found:?}") };
+        assert!(problem.starts_with(&format!("{name} (environment): {value:?} {detail}")), "{problem}");
+        assert!(problem.contains(". Allowed: "), "{problem}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_repeated() {
+    for (name, url) in [
+        ("DATABASE_URL", "postgres://ana:a-secret@localhost/hub"),
+        ("DATABASE_URL", "postgres://localhost/hub?password=a-secret"),
+        ("PUBLIC_URL", "https://ana:a-secret@ask.example.org"),
+        ("CORS_ORIGINS", "https://ana:a-secret@ask.example.org"),
+    ] {
+        let found = problems("", "", &[(name, url)]);
+        assert!(found.len() == 1 && !found[0].contains("a-secret"), "{found:?}");
+    }
+    let found = problems("", "SECRET_KEY=too-short-secret\nthis line holds a-secret\n", &[]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains(".env, line 2: is not a line")), "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains("has 16 characters")), "{found:?}");
+    let broken = problems("log_level = \"info\"\nsecret_key = \"a-secret\n", "", &[]);
+    assert!(broken.len() == 1 && broken[0].contains("hearback.toml, line 2: is not TOML"), "{broken:?}");
+    for problem in found.iter().chain(&broken) {
+        assert!(!problem.contains("a-secret") && !problem.contains("too-short"), "{problem}");
+    }
+}
+
+#[test]
+fn an_unknown_setting_of_the_file_is_refused_with_the_nearest_known_one() {
+    let found = problems("databse_url = \"x\"\nLOG_LEVEL = \"info\"\nzzz = 1\n[channel.team]\nkind = \"x\"\n", "", &[]);
+    assert_eq!(found.len(), 4, "{found:?}");
+    let one = |start: &str| found.iter().find(|problem| problem.starts_with(start)).unwrap();
+    assert!(one("databse_url").ends_with("line 1): is not a known setting; did you mean database_url?"));
+    assert!(one("LOG_LEVEL").ends_with("line 2): is not a known setting; did you mean log_level?"));
+    assert!(one("zzz").contains("Allowed: database_url, secret_key"));
+    assert!(one("channel").ends_with("did you mean channels?"));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused() {
+    let found = problems("log_level = true\nlog_format = [\"text\"]\ncors_origins = [1]\nchannels = 5\n", "", &[]);
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found.iter().all(|problem| problem.contains("has the wrong type")), "{found:?}");
+}
+
+#[test]
+fn a_channel_is_checked_by_its_adapter_and_named_with_its_line() {
+    let toml = "log_level = \"info\"\n\n[channels.page]\nkind = \"websocket\"\n\n[channels.team]\nkind = \"slak\"\n";
+    let found = problems(toml, "", &[("LOG_FORMAT", "xml")]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let channel = found.iter().find(|problem| problem.starts_with("channels.team.kind")).unwrap();
+    assert!(channel.ends_with("line 6): is not a known kind. Allowed: websocket"), "{channel}");
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let setup = Setup::new("", "", &[]);
+    let mut sources = setup.sources();
+    sources.file_required = true;
+    let problems = Config::load(&sources, &known_kinds).unwrap_err();
+    assert!(problems[0].to_string().contains("hearback.toml: cannot be read"), "{problems:?}");
+}
+
+#[test]
+fn the_example_lists_exactly_the_names_that_are_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.example");
+    let text = fs::read_to_string(path).unwrap();
+    let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let mut listed: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').split_once('=').map(|(name, _)| name))
+        .filter(is_name)
+        .collect();
+    let mut read: Vec<_> = KEYS.iter().map(|key| key.name).chain([ask::URL, ask::TOKEN]).collect();
+    listed.sort_unstable();
+    read.sort_unstable();
+    assert_eq!(listed, read);
+}
+
+#[test]
+fn the_example_without_its_comments_is_a_valid_configuration() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.example");
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
+    let dotenv = lines.collect::<Vec<_>>().join("\n");
+    let Loaded { config, .. } = Setup::new("", &dotenv, &[]).load().unwrap();
+    let expected = Config { registration: config.registration, ..Config::default() };
+    assert_eq!(format!("{config:?}"), format!("{expected:?}"));
+}

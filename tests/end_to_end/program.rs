@@ -1,0 +1,110 @@
+//! The program as a shell sees it.
+
+use std::{path::Path, time::Duration};
+
+use tempfile::TempDir;
+use tokio::{process::Command, time::timeout};
+
+/// Longer than anything here takes, so that a hang fails instead of lasting.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// What a finished program left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// The program in a folder of its own, with nothing of this process's environment.
+pub(crate) fn hearback(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearback"));
+    command.args(args).env_clear().current_dir(folder).kill_on_drop(true);
+    command
+}
+
+pub(crate) async fn ended(mut command: Command) -> Ended {
+    let output = timeout(BOUND, command.output()).await.expect("the program ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn empty_folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[tokio::test]
+async fn help_and_version_are_on_standard_output() {
+    let folder = empty_folder();
+    let version = ended(hearback(folder.path(), &["--version"])).await;
+    assert_eq!((version.code, version.out.trim()), (Some(0), concat!("hearback ", env!("CARGO_PKG_VERSION"))));
+    for (args, expected) in [(&["--help"][..], "check-config"), (&["ask", "--help"], "Exit codes:")] {
+        let help = ended(hearback(folder.path(), args)).await;
+        assert_eq!(help.code, Some(0));
+        assert!(help.out.contains(expected), "{}", help.out);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_ends_with_the_error_code_of_its_command() {
+    let folder = empty_folder();
+    for (args, code) in [
+        (&["--wrong"][..], 1),
+        (&["serve", "--wrong"], 1),
+        (&["migrate"], 1),
+        (&["migrate", "down", "0"], 1),
+        (&["ask"], 3),
+        (&["ask", "Deploy?"], 3),
+        (&["ask", "Deploy?", "--to", "ana", "--approval", "--input"], 3),
+        (&["ask", "Deploy?", "--to", "ana", "--timeout", "soon"], 3),
+        (&["ask", "Deploy?", "--to", "ana", "--min-length", "3"], 3),
+        (&["ask", "--resume", "not-an-id"], 3),
+        (&["ask", "Deploy?", "--resume", "01a1fd70-f1c0-7cf2-bc68-87782b491044"], 3),
+    ] {
+        let ended = ended(hearback(folder.path(), args)).await;
+        assert_eq!(ended.code, Some(code), "{args:?}: {}", ended.err);
+        assert!(!ended.err.is_empty() && ended.out.is_empty(), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn check_config_shows_the_settings_with_their_sources_and_no_secret() {
+    let folder = empty_folder();
+    std::fs::write(folder.path().join("hearback.toml"), "log_level = \"warn\"\npath_prefix = \"/hub/\"\n").unwrap();
+    std::fs::write(folder.path().join(".env"), "LOG_LEVEL=debug\n").unwrap();
+    let mut command = hearback(folder.path(), &["check-config"]);
+    let secret = "correct horse battery staple 1234567";
+    command.env("SECRET_KEY", secret).env("SLACK_BOT_TOKEN", "of a later version");
+    let ended = ended(command).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let line = |key: &str| {
+        let line = ended.out.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("LOG_LEVEL"), "debug .env, line 1");
+    assert_eq!(line("PATH_PREFIX"), "/hub hearback.toml, line 2");
+    assert_eq!(line("PUBLIC_URL"), "http://127.0.0.1:8000/hub default");
+    assert_eq!(line("SECRET_KEY"), "set environment");
+    assert_eq!(line("REGISTRATION"), "auto: open default");
+    assert!(!ended.out.contains(secret));
+}
+
+#[tokio::test]
+async fn every_problem_of_the_configuration_stops_the_program_and_is_named() {
+    let folder = empty_folder();
+    let file = folder.path().join("hub.toml");
+    std::fs::write(&file, "hearback_bind = \"localhost\"\n").unwrap();
+    for command in ["check-config", "serve", "migrate"] {
+        let mut args = vec!["--config", "hub.toml", command];
+        args.extend((command == "migrate").then_some("status"));
+        let mut command = hearback(folder.path(), &args);
+        command.env("LOG_FORMAT", "xml").env("SECRET_KEY", "short-secret");
+        let ended = ended(command).await;
+        assert_eq!(ended.code, Some(1), "{args:?}");
+        assert!(ended.err.contains("HEARBACK_BIND (hub.toml, line 1): \"localhost\""), "{}", ended.err);
+        assert!(ended.err.contains("LOG_FORMAT (environment): \"xml\""), "{}", ended.err);
+        assert!(ended.err.contains("Allowed: text, json"), "{}", ended.err);
+        assert!(ended.err.contains("SECRET_KEY (environment): has 12 characters"), "{}", ended.err);
+        assert!(!ended.err.contains("short-secret"));
+    }
+}

@@ -1,0 +1,190 @@
+//! A hub in this process: real HTTP on a free port, real SQLite in a folder of its own.
+
+use std::sync::Arc;
+
+use hearback::{
+    config::Config,
+    wiring::{self, Running},
+};
+use hearback_core::{Clock, clock::SystemClock};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The password of every account that a test makes.
+pub const PASSWORD: &str = "correct horse 1";
+
+/// A running hub.
+pub struct TestServer {
+    running: Option<Running>,
+    dir: TempDir,
+    config: Config,
+    client: Client,
+}
+
+/// Somebody who calls: nobody, a person or an agent.
+#[derive(Clone)]
+pub struct Caller {
+    client: Client,
+    url: String,
+    /// The bearer token.
+    pub token: Option<String>,
+    /// The username of a person; empty otherwise.
+    pub username: String,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    /// `null` when the body is not JSON.
+    pub body: Value,
+}
+
+impl TestServer {
+    /// A hub with the default configuration, but for the port.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A hub whose configuration is changed first.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(Arc::new(SystemClock), change).await
+    }
+
+    /// A hub on a clock of the test's.
+    pub async fn on(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
+        // It errs only when another test has installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config {
+            database_url: format!("sqlite://{}/hearback.db", dir.path().display()),
+            bind: "127.0.0.1:0".parse().unwrap(),
+            public_url: "http://127.0.0.1:0/".parse().unwrap(),
+            ..Config::default()
+        };
+        change(&mut config);
+        let running = wiring::start(config.clone(), clock, None).await.unwrap();
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { running: Some(running), dir, config, client }
+    }
+
+    /// The hub's address, without a slash at its end.
+    pub fn url(&self) -> String {
+        self.running().app().config.public_url.as_str().trim_end_matches('/').into()
+    }
+
+    /// The socket's address.
+    pub fn socket_url(&self) -> String {
+        format!("{}/ws", self.url().replacen("http", "ws", 1))
+    }
+
+    /// The folder of its data.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// Stops the hub.
+    pub async fn stop(&mut self) {
+        self.running.take().unwrap().stop().await;
+    }
+
+    /// Stops the hub and starts it again on the same data, on another port.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        let running = wiring::start(self.config.clone(), Arc::new(SystemClock), None).await.unwrap();
+        self.running = Some(running);
+    }
+
+    /// Somebody without a token.
+    pub fn nobody(&self) -> Caller {
+        Caller { client: self.client.clone(), url: self.url(), token: None, username: String::new() }
+    }
+
+    /// Somebody with this token.
+    pub fn caller(&self, token: &str) -> Caller {
+        Caller { token: Some(token.into()), ..self.nobody() }
+    }
+
+    /// A new person, signed in with an access token.
+    pub async fn register(&self, username: &str) -> Caller {
+        let account = json!({"email": format!("{username}@example.com"), "password": PASSWORD, "username": username});
+        let answer = self.nobody().post("/api/auth/register", account).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        Caller { username: username.into(), ..self.caller(answer.body["access_token"].as_str().unwrap()) }
+    }
+
+    /// A new agent with a service token of `owner`.
+    pub async fn agent(&self, owner: &Caller) -> Caller {
+        let answer = owner.post("/api/tokens", json!({"name": "deploy-bot"})).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        self.caller(answer.body["token"].as_str().unwrap())
+    }
+}
+
+impl Caller {
+    /// A call that a test completes itself.
+    pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        let call = self.client.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => call.bearer_auth(token),
+            None => call,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answered {
+        read(self.call(Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answered {
+        read(self.call(Method::POST, path).json(&body).send().await.unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answered {
+        read(self.call(Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// Puts an approval to people and returns it.
+    pub async fn ask(&self, to: &[&Caller]) -> Value {
+        let to: Vec<_> = to.iter().map(|person| person.username.as_str()).collect();
+        self.put(json!({"kind": "approval", "prompt": "Deploy 1.4.2?", "to": to})).await
+    }
+
+    /// Puts a request and returns it.
+    pub async fn put(&self, draft: Value) -> Value {
+        let answer = self.post("/api/feedback", draft).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.body
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, request: &Value, value: Value) -> Answered {
+        let id = request["id"].as_str().unwrap();
+        self.post(&format!("/api/feedback/{id}/responses"), json!({"value": value})).await
+    }
+}
+
+/// Reads an answer whole.
+pub async fn read(response: Response) -> Answered {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
+    Answered { status, headers, body }
+}
+
+impl Answered {
+    /// The last part of a problem's type.
+    pub fn problem(&self) -> &str {
+        let kind = self.body["type"].as_str().unwrap_or_default();
+        kind.strip_prefix("urn:hearback:problem:").unwrap_or_default()
+    }
+
+    /// The fields that a problem names.
+    pub fn fields(&self) -> Vec<&str> {
+        self.body["errors"].as_array().into_iter().flatten().filter_map(|fault| fault["field"].as_str()).collect()
+    }
+}

@@ -1,0 +1,247 @@
+//! The suite that every [`Store`] passes. [`store_conformance!`] makes one test of each case, so that a failure names it.
+//!
+//! Nothing here sleeps: time is passed in, and a [`World`] moves its own.
+
+pub mod deliveries;
+pub mod events;
+pub mod requests;
+pub mod responses;
+pub mod settlements;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hearback_core::{
+    Timestamp,
+    channel::{Address, ChannelName, Recorded},
+    clock::{Clock, ManualClock},
+    event::{Bus, EventId},
+    feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
+    id::{Ids, TokenId},
+    person::{Asker, Person, TokenRef, UserRef},
+    store::{Candidate, Created, NewRequest, Standing, Store},
+};
+use serde_json::{Map, Value, json};
+
+/// Makes one test of each case of the suite, for the harness that the expression gives.
+#[macro_export]
+macro_rules! store_conformance {
+    ($harness:expr) => {
+        $crate::store_conformance! { $harness;
+            requests::a_request_reads_back_as_it_was_put,
+            requests::lists_are_paged_newest_first_and_hold_their_scope,
+            requests::lists_hold_one_status,
+            requests::a_repeated_creation_is_answered_with_the_first,
+            requests::one_of_many_creations_under_one_key_is_stored,
+            requests::keys_are_forgotten_by_age,
+            requests::people_are_found_by_what_is_theirs,
+            responses::the_first_valid_response_of_300_wins,
+            responses::every_response_is_kept_with_its_verdict,
+            responses::a_repeated_event_is_stored_once,
+            responses::a_response_after_an_unnoticed_deadline_finds_the_request_expired,
+            responses::requests_expire_in_the_order_of_their_deadlines,
+            responses::the_asker_cancels_what_is_pending,
+            deliveries::two_claimers_never_get_the_same,
+            deliveries::what_a_dead_claimer_left_is_claimed_again,
+            deliveries::an_attempt_ends_with_its_state,
+            deliveries::a_finish_without_its_lease_changes_nothing,
+            deliveries::many_attempts_end_at_once,
+            deliveries::an_acknowledgement_never_goes_back,
+            deliveries::what_was_skipped_is_queued_again,
+            deliveries::deliveries_are_paged_and_counted,
+            settlements::the_end_settles_what_nobody_saw_and_what_was_sent_falls_due,
+            settlements::what_was_sent_during_the_end_is_settled_too,
+            settlements::settlements_are_tried_again_and_given_up,
+            events::events_come_in_order_to_those_they_concern,
+            events::a_place_beyond_the_log_is_no_cursor,
+            events::what_is_pending_is_told_again,
+            events::the_bus_carries_events_in_the_order_of_their_ids,
+        }
+    };
+    ($harness:expr; $($module:ident::$case:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::store::$module::$case(&$harness).await;
+            }
+        )*
+    };
+}
+
+/// A kind of store to put through the suite.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// An empty store, with the bus that it publishes on.
+    async fn fresh(&self) -> (Arc<dyn Store>, Arc<Bus>);
+
+    /// Adds a person, with their confirmed e-mail if they have one, to the store that was made last.
+    async fn add_person(&self, person: Person, email: Option<String>);
+}
+
+/// The moment at which every world begins.
+const BEGIN: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+/// How long a request is open unless a case says otherwise.
+pub(crate) const OPEN: Duration = Duration::from_secs(3600);
+
+/// An empty store with its clock, its ids, and an agent that asks.
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<Bus>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ids: Ids,
+    pub(crate) asker: Asker,
+    pub(crate) channel: ChannelName,
+}
+
+impl World {
+    pub(crate) async fn new(harness: &dyn Harness) -> Self {
+        let (store, bus) = harness.fresh().await;
+        let clock = Arc::new(ManualClock::at(BEGIN));
+        let ids = Ids::seeded(clock.clone(), 7);
+        let user = UserRef { id: ids.next(), username: "owner".into() };
+        let token = Some(TokenRef { id: ids.next(), name: "deployer".into() });
+        let world = Self { store, bus, clock, ids, asker: Asker { user, token }, channel: name("slack") };
+        world.add(harness, &world.asker.user, None).await;
+        world
+    }
+
+    /// A world in which these people can be asked; their address on the world's channel is their username.
+    pub(crate) async fn with_people(harness: &dyn Harness, names: &[&str]) -> (Self, Vec<UserRef>) {
+        let world = Self::new(harness).await;
+        let people: Vec<_> =
+            names.iter().map(|name| UserRef { id: world.ids.next(), username: (*name).into() }).collect();
+        for user in &people {
+            world.add(harness, user, Some(format!("{}@example.com", user.username))).await;
+        }
+        (world, people)
+    }
+
+    async fn add(&self, harness: &dyn Harness, user: &UserRef, email: Option<String>) {
+        let addresses = vec![(self.channel.clone(), address(&user.username))];
+        harness.add_person(Person { user: user.clone(), preference: Vec::new(), addresses }, email).await;
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets a second pass, so that later ids are greater.
+    pub(crate) fn tick(&self) {
+        self.clock.advance(Duration::from_secs(1));
+    }
+
+    pub(crate) fn token(&self) -> TokenId {
+        self.asker.token.as_ref().expect("the world's asker has a token").id
+    }
+
+    /// An approval asked of these people, with one delivery queued for each of them.
+    pub(crate) fn ask(&self, to: &[UserRef]) -> NewRequest {
+        let now = self.now();
+        let request = Request {
+            id: self.ids.next(),
+            asker: self.asker.clone(),
+            terms: terms(to.to_vec()),
+            created_at: now,
+            expires_at: now.after(OPEN),
+            created_event: EventId(0),
+            state: RequestState::Pending,
+        };
+        let deliver = |user: &UserRef| Delivery {
+            id: self.ids.next(),
+            request_id: request.id,
+            user_id: user.id,
+            channel: self.channel.clone(),
+            address: address(&user.username),
+            state: DeliveryState::Queued { due: now },
+            attempts: Vec::new(),
+        };
+        let deliveries = to.iter().map(deliver).collect();
+        NewRequest { request, deliveries, idempotency: None }
+    }
+
+    /// Stores what [`World::ask`] made.
+    pub(crate) async fn create(&self, new: NewRequest) -> Arc<Request> {
+        match self.store.create(new).await.expect("stored") {
+            Created::New(request) => request,
+            other => panic!("expected a new request, found {other:?}"),
+        }
+    }
+
+    pub(crate) fn candidate(&self, request: &Request, by: &UserRef) -> Candidate {
+        Candidate {
+            id: self.ids.next(),
+            request_id: request.id,
+            by: Some(by.clone()),
+            channel: self.channel.clone(),
+            value: json!("approved"),
+            comment: Some("go".into()),
+            at: self.now(),
+            event: None,
+            standing: Standing::Valid,
+        }
+    }
+
+    pub(crate) async fn respond(&self, candidate: Candidate) -> Recorded {
+        self.store.respond(candidate).await.expect("recorded").expect("the request is known")
+    }
+
+    /// The only delivery of a request.
+    pub(crate) async fn delivery(&self, request: &Request) -> Delivery {
+        let mut page = self.store.deliveries(request.id, None, 10).await.expect("read");
+        assert_eq!(page.items.len(), 1, "expected one delivery");
+        page.items.remove(0)
+    }
+}
+
+pub(crate) fn terms(to: Vec<UserRef>) -> Terms {
+    let metadata: Map<String, Value> = [("commit".to_owned(), json!("4f2a"))].into_iter().collect();
+    Terms {
+        question: Question::Approval,
+        prompt: "Deploy 1.4.2 to production?".into(),
+        context: Some("All checks **passed**.".into()),
+        to,
+        channels: Vec::new(),
+        strategy: Strategy::Fallback,
+        fallback_after: 300,
+        expires_in: 3600,
+        urgent: false,
+        on_expiry: None,
+        callback_url: None,
+        session_id: None,
+        metadata,
+    }
+}
+
+pub(crate) fn name(text: &str) -> ChannelName {
+    text.parse().expect("a channel's name")
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().expect("an address")
+}
+
+#[cfg(test)]
+mod tests {
+    use hearback_core::store::MemoryStore;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory(std::sync::Mutex<Option<Arc<MemoryStore>>>);
+
+    #[async_trait]
+    impl Harness for Memory {
+        async fn fresh(&self) -> (Arc<dyn Store>, Arc<Bus>) {
+            let bus = Arc::new(Bus::default());
+            let store = Arc::new(MemoryStore::new(bus.clone()));
+            *self.0.lock().unwrap() = Some(store.clone());
+            (store, bus)
+        }
+
+        async fn add_person(&self, person: Person, email: Option<String>) {
+            self.0.lock().unwrap().as_ref().expect("a store").add_person(person, email);
+        }
+    }
+
+    crate::store_conformance!(Memory::default());
+}
