@@ -2,6 +2,7 @@
 
 mod fake;
 mod faults;
+mod hub;
 mod interruption;
 mod outcomes;
 

@@ -4,5 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "clippy lets only the test functions themselves unwrap")]
 
 mod ask;
+mod auth;
 mod config;
+mod docs;
+mod feedback;
+mod problems;
 mod program;
+mod server;
+mod socket;

@@ -1,12 +1,17 @@
 //! The program as a shell sees it.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
+use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+    time::timeout,
+};
 
 /// Longer than anything here takes, so that a hang fails instead of lasting.
-const BOUND: Duration = Duration::from_secs(30);
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 /// What a finished program left behind.
 #[derive(Debug)]
@@ -27,6 +32,46 @@ pub(crate) async fn ended(mut command: Command) -> Ended {
     let output = timeout(BOUND, command.output()).await.expect("the program ends").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// The next line that a running program writes.
+pub(crate) async fn next(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+    let line = timeout(BOUND, lines.next_line()).await.expect("a line comes");
+    line.unwrap().expect("the program runs on")
+}
+
+/// The program as a hub.
+pub(crate) struct Served {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    pub(crate) url: String,
+}
+
+impl Served {
+    /// Starts it in `folder` and returns once it listens.
+    pub(crate) async fn start(folder: &Path, bind: &str) -> Self {
+        let mut command = hearback(folder, &[]);
+        command.env("HEARBACK_BIND", bind).env("LOG_FORMAT", "json").stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        loop {
+            let line: Value = serde_json::from_str(&next(&mut log).await).unwrap();
+            if let Some(url) = line["url"].as_str() {
+                return Self { child, log, url: url.trim_end_matches('/').to_owned() };
+            }
+        }
+    }
+
+    pub(crate) async fn stop(mut self) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        let stopped = async {
+            while self.log.next_line().await.unwrap().is_some() {}
+            self.child.wait().await.unwrap()
+        };
+        let status = timeout(Duration::from_secs(10), stopped).await.expect("it stops within 10 s");
+        assert_eq!(status.code(), Some(0));
+    }
 }
 
 fn empty_folder() -> TempDir {
@@ -107,4 +152,27 @@ async fn every_problem_of_the_configuration_stops_the_program_and_is_named() {
         assert!(ended.err.contains("SECRET_KEY (environment): has 12 characters"), "{}", ended.err);
         assert!(!ended.err.contains("short-secret"));
     }
+}
+
+#[tokio::test]
+async fn the_hub_runs_without_any_setting_and_logs_each_call_with_its_request_id() {
+    let folder = empty_folder();
+    let mut hub = Served::start(folder.path(), "127.0.0.1:0").await;
+    // It errs only when another test has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let call = reqwest::Client::new().get(format!("{}/api/feedback", hub.url));
+    let answer = call.bearer_auth("hb_wrong").send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let line = loop {
+        let line = next(&mut hub.log).await;
+        if line.contains(&id) {
+            break line;
+        }
+    };
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["spans"][0]["request_id"], id.as_str());
+    assert!(!line.to_string().contains("hb_wrong"));
+    assert!(folder.path().join("data/hearback.db").exists() && folder.path().join("data/secret.key").exists());
+    hub.stop().await;
 }

@@ -46,7 +46,10 @@ impl Socket {
             match timeout(SOON, self.0.next()).await.expect("a message in time") {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return None,
+                Some(Ok(Message::Close(frame))) => {
+                    println!("closed: {frame:?}");
+                    return None;
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -83,7 +86,7 @@ async fn delivery_status(caller: &Caller, request: &Value, expected: &str) {
     let reached = timeout(SOON, async {
         loop {
             let deliveries = caller.get(&path).await.body;
-            if deliveries["items"][0]["status"] == expected {
+            if deliveries["items"].as_array().unwrap().iter().any(|delivery| delivery["status"] == expected) {
                 return;
             }
             tokio::task::yield_now().await;

@@ -1,13 +1,37 @@
-//! The storage on SQLite: the suite of every store, and what only a file can get wrong.
+//! The storage on SQLite: the suite of every store, and what only a file, a batch or a cipher can get wrong.
 
-use std::sync::{Arc, Mutex};
+mod accounts;
+mod batches;
+mod files;
+mod sealing;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hearback::storage::{Cipher, SecretKey, SqliteStorage};
-use hearback_core::{Timestamp, event::Bus, person::Person, secret::Secret, store::Store};
+use hearback_core::{
+    Timestamp,
+    channel::Receipt,
+    event::{Bus, EventId},
+    feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
+    id::Ids,
+    clock::ManualClock,
+    person::{Asker, Person, TokenRef, UserRef},
+    secret::Secret,
+    store::{Candidate, NewRequest, Standing, Store},
+};
 use hearback_tests::store::Harness;
+use serde_json::{Map, json};
 use tempfile::TempDir;
 
+/// When everything in these tests happens.
+const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+/// A new file for every store; the last one stays until the harness goes.
 #[derive(Default)]
 struct Sqlite(Mutex<Option<(Arc<SqliteStorage>, TempDir)>>);
 
@@ -16,18 +40,110 @@ impl Harness for Sqlite {
     async fn fresh(&self) -> (Arc<dyn Store>, Arc<Bus>) {
         let folder = tempfile::tempdir().unwrap();
         let bus = Arc::new(Bus::default());
-        let path = folder.path().join("hearback.db");
-        let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap()));
-        let storage = SqliteStorage::open(path.to_str().unwrap(), bus.clone(), cipher).await.unwrap();
+        let database = folder.path().join("hearback.db");
+        let storage = SqliteStorage::open(database.to_str().unwrap(), bus.clone(), cipher('x')).await.unwrap();
         let storage = Arc::new(storage);
         *self.0.lock().unwrap() = Some((storage.clone(), folder));
         (storage, bus)
     }
 
     async fn add_person(&self, person: Person, email: Option<String>) {
-        let storage = self.0.lock().unwrap().as_ref().expect("a store").0.clone();
-        storage.add_person(person, email, Timestamp::from_micros(0)).await.unwrap();
+        let storage = self.0.lock().unwrap().as_ref().expect("a store was made").0.clone();
+        storage.add_person(person, email, NOW).await.unwrap();
     }
 }
 
 hearback_tests::store_conformance!(Sqlite::default());
+
+/// A cipher whose secret is one letter, often.
+fn cipher(letter: char) -> Arc<Cipher> {
+    let secret = Secret::from(letter.to_string().repeat(32));
+    Arc::new(Cipher::new(&SecretKey::new(secret).unwrap()))
+}
+
+async fn open(folder: &Path) -> SqliteStorage {
+    let database = format!("sqlite://{}", folder.join("hearback.db").display());
+    SqliteStorage::open(&database, Arc::default(), cipher('x')).await.unwrap()
+}
+
+/// What requests are made of, and the people in them.
+struct Cast {
+    ids: Ids,
+    owner: UserRef,
+    ana: UserRef,
+}
+
+impl Cast {
+    /// People who are in this storage.
+    async fn join(storage: &SqliteStorage) -> Self {
+        let cast = Self::new(1);
+        for user in [&cast.owner, &cast.ana] {
+            let person = Person { user: user.clone(), preference: Vec::new(), addresses: Vec::new() };
+            storage.add_person(person, None, NOW).await.unwrap();
+        }
+        cast
+    }
+
+    /// People who are in no storage yet; their ids follow from `seed`.
+    fn new(seed: u64) -> Self {
+        let ids = Ids::seeded(Arc::new(ManualClock::at(NOW)), seed);
+        let user = |username: &str| UserRef { id: ids.next(), username: username.into() };
+        let (owner, ana) = (user("owner"), user("ana"));
+        Self { ids, owner, ana }
+    }
+
+    /// An approval asked of Ana, which was sent to her already.
+    fn ask(&self) -> NewRequest {
+        let request = Request {
+            id: self.ids.next(),
+            asker: Asker {
+                user: self.owner.clone(),
+                token: Some(TokenRef { id: self.ids.next(), name: "deployer".into() }),
+            },
+            terms: Terms {
+                question: Question::Approval,
+                prompt: "Deploy?".into(),
+                context: None,
+                to: vec![self.ana.clone()],
+                channels: Vec::new(),
+                strategy: Strategy::Fallback,
+                fallback_after: 300,
+                expires_in: 3600,
+                urgent: false,
+                on_expiry: None,
+                callback_url: None,
+                session_id: None,
+                metadata: Map::new(),
+            },
+            created_at: NOW,
+            expires_at: NOW.after(Duration::from_secs(3600)),
+            created_event: EventId(0),
+            state: RequestState::Pending,
+        };
+        let delivery = Delivery {
+            id: self.ids.next(),
+            request_id: request.id,
+            user_id: self.ana.id,
+            channel: "websocket".parse().unwrap(),
+            address: "ana".parse().unwrap(),
+            state: DeliveryState::Sent { receipt: Receipt::from("r1".to_owned()) },
+            attempts: Vec::new(),
+        };
+        NewRequest { request, deliveries: vec![delivery], idempotency: None }
+    }
+
+    /// Ana's approval.
+    fn answer(&self, request: &Request) -> Candidate {
+        Candidate {
+            id: self.ids.next(),
+            request_id: request.id,
+            by: Some(self.ana.clone()),
+            channel: "web".parse().unwrap(),
+            value: json!("approved"),
+            comment: None,
+            at: NOW,
+            event: None,
+            standing: Standing::Valid,
+        }
+    }
+}

@@ -96,6 +96,7 @@ impl ApiResponse for Refreshed {
 /// The operations.
 pub struct AuthApi(pub Arc<App>);
 
+#[expect(clippy::unused_async, reason = "every operation is asynchronous, also one that waits for nothing")]
 #[OpenApi(prefix_path = "/api/auth", tag = "Tag::Auth")]
 impl AuthApi {
     /// Make an account
@@ -145,16 +146,16 @@ impl AuthApi {
     }
 
     /// Your account
-    #[oai(path = "/me", method = "get", operation_id = "me")]
-    async fn me(&self, SignedIn(person): SignedIn) -> Json<UserDocument> {
-        Json(person.user)
+    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    async fn me(&self, SignedIn(person): SignedIn) -> Result<Json<UserDocument>, Problem> {
+        Ok(Json(person.user))
     }
 
     /// Sign in on a page
     ///
     /// The tokens come in cookies that scripts cannot read, and not in the body. Calls that change something must then
     /// repeat the cookie `hb_csrf` in the header `X-CSRF-Token`.
-    #[oai(path = "/session", method = "post", operation_id = "open_session")]
+    #[oai(path = "/session", method = "post", operation_id = "openSession")]
     async fn open_session(
         &self,
         request: &Request,
@@ -169,7 +170,7 @@ impl AuthApi {
     /// Sign out on a page
     ///
     /// Ends the sign-in and takes its cookies away.
-    #[oai(path = "/session", method = "delete", operation_id = "close_session")]
+    #[oai(path = "/session", method = "delete", operation_id = "closeSession")]
     async fn close_session(&self, SignedIn(person): SignedIn) -> Result<WithCookies<NoContent>, Problem> {
         self.0.auth.sign_out(person.sign_in).await?;
         Ok(WithCookies(NoContent, self.0.auth.cookies.clear()))

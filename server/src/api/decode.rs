@@ -23,20 +23,13 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         return Err(Problem::malformed("The body is empty; it must be JSON."));
     }
     // The whole text is looked at before any of it is believed, so that what is not JSON is never called a wrong field.
-    parse::<Sound>(text)?;
-    parse(text)
-}
-
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = serde_path_to_error::deserialize::<_, T>(&mut deserializer);
-    let value = read.map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        if error.classify() == Category::Data { Problem::invalid(vec![fault(path, &error)]) } else { not_json(&error) }
+    let sound = serde_path_to_error::deserialize::<_, Sound>(&mut deserializer);
+    let Sound = sound.map_err(|error| {
+        if error.inner().classify() == Category::Data { invalid(error) } else { not_json(error.inner()) }
     })?;
     deserializer.end().map_err(|error| not_json(&error))?;
-    Ok(value)
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(invalid)
 }
 
 /// Reads a URL-encoded form as a `T` whose fields are texts.
@@ -54,10 +47,12 @@ pub(super) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             return Err(Problem::invalid(vec![FieldError::new(name, "stands twice")]));
         }
     }
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
-        let path = error.path().to_string();
-        Problem::invalid(vec![fault(path, error.inner())])
-    })
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(invalid)
+}
+
+fn invalid(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = error.path().to_string();
+    Problem::invalid(vec![fault(path, &error.into_inner())])
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -65,7 +60,7 @@ fn not_json(error: &serde_json::Error) -> Problem {
     Problem::malformed(format!("The body is not JSON: {reason} at line {}, column {}.", error.line(), error.column()))
 }
 
-/// The message without the place that serde_json puts behind it.
+/// The message without the place that `serde_json` puts behind it.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -101,14 +96,18 @@ fn fault(path: String, error: &serde_json::Error) -> FieldError {
             return FieldError::new(field, format!("expected {}, found {}", plain(expected), plain(found)));
         }
     }
+    // All that `serde_json` says where one of several words is expected and no text is found.
+    if message == "expected value" {
+        return FieldError::new(field, "expected a string");
+    }
     FieldError::new(field, message)
 }
 
 /// The name in back quotes after `what`, and the rest.
 fn named<'a>(message: &'a str, what: &str) -> Option<(&'a str, &'a str)> {
     let rest = message.strip_prefix(what)?.strip_prefix(" `")?;
-    let end = rest.find("`, expected").or_else(|| rest.find("`, there are")).or_else(|| rest.rfind('`'))?;
-    Some((&rest[..end], &rest[end + 1..]))
+    let split = ["`, expected ", "`, there are "].into_iter().find_map(|end| rest.split_once(end));
+    split.or_else(|| Some((rest.strip_suffix('`')?, "")))
 }
 
 /// The names in back quotes.
@@ -202,7 +201,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its shape matters")]
     struct Login {
         username: String,
         password: String,
@@ -229,6 +227,7 @@ mod tests {
             (format!("{{{base},\"options\":[{{\"label\":\"a\"}}]}}"), "options[0].value", "is required", ""),
             (format!("{{{base},\"metadata\":{{\"a\":{{\"b\":1,\"b\":2}}}}}}"), "metadata.a.b", "stands twice", ""),
             (format!("{{{base},\"context\":\"a\\u0000b\"}}"), "context", "holds a NUL character", ""),
+            (r#"{"kind":5,"prompt":"p","to":["ana"]}"#.into(), "kind", "expected a string", ""),
             ("[]".into(), "body", "expected an object, found a list", ""),
             ("null".into(), "body", "expected an object, found null", ""),
         ];

@@ -84,13 +84,15 @@ async fn admit(app: Arc<App>, request: &Request, upgrade: poem::Result<WebSocket
 /// the page's cookie, which needs a known origin: a browser sends it along with any page's handshake.
 async fn authenticate(app: &App, request: &Request) -> Result<Principal, Problem> {
     let headers = request.headers();
-    if !headers.contains_key(header::AUTHORIZATION) {
-        if let Some(token) = protocol_token(headers) {
-            return app.auth.authenticate_bearer(token).await;
-        }
-        app.auth.origins.require_known(headers)?;
+    if headers.contains_key(header::AUTHORIZATION) {
+        return app.auth.authenticate(request).await;
     }
-    app.auth.authenticate(request).await
+    if let Some(token) = protocol_token(headers) {
+        return app.auth.authenticate_bearer(token).await;
+    }
+    let principal = app.auth.authenticate(request).await?;
+    app.auth.origins.require_known(headers)?;
+    Ok(principal)
 }
 
 /// The token of `Sec-WebSocket-Protocol: bearer, TOKEN`.

@@ -14,7 +14,6 @@ use hearback_core::{
     clock::SystemClock,
     feedback::{RequestDocument, Status},
     id::Ids,
-    secret::Secret,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use uuid::Uuid;
@@ -26,7 +25,7 @@ use progress::Progress;
 
 pub use options::Options;
 
-use crate::config::Sources;
+use crate::config::{Origin, Sources};
 
 /// The exit code of an error, a wrong command line or an interruption.
 pub const ERROR: u8 = 3;
@@ -120,13 +119,24 @@ async fn ask(options: Options, sources: &Sources, progress: &Progress) -> Result
 }
 
 fn client(hub: &HubOptions, sources: &Sources) -> Result<Client, String> {
-    let url = hub.url.clone().or_else(|| sources.variable(URL)).unwrap_or_else(|| DEFAULT_URL.into());
+    let url = hub.url.clone().map(|url| (url, None));
+    let url = url.or_else(|| sources.variable(URL).map(|(url, origin)| (url, Some(origin))));
+    let (url, url_origin) = url.unwrap_or_else(|| (DEFAULT_URL.into(), None));
     // The URL comes first: it is printed from here on, and what is wrong with it may be a token in it.
     let base = client::check_url(&url)?;
-    let token = hub.token.clone().or_else(|| sources.variable(TOKEN).map(Secret::from)).ok_or_else(|| {
+    let token = hub.token.clone().map(|token| (token, None));
+    let token = token.or_else(|| sources.variable(TOKEN).map(|(token, origin)| (token.into(), Some(origin))));
+    let (token, token_origin) = token.ok_or_else(|| {
         format!("no service token: make one on the hub's page ({base}) and set {TOKEN} to it (or pass --token)")
     })?;
-    Client::new(base, &token)
+    // A job often runs in a folder that somebody else filled, and has its token from elsewhere.
+    match url_origin {
+        Some(Origin::File(..)) if url_origin != token_origin => Err(format!(
+            "{URL} stands in .env and the token does not: a folder's .env may not say where your token goes. Set {URL} \
+             in the environment, or both in .env"
+        )),
+        _ => Client::new(base, &token),
+    }
 }
 
 fn still_open(resume: &str) -> Stop {

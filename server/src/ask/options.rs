@@ -23,7 +23,7 @@ Examples:
 
 The outcome goes to standard output: the value, several chosen ones one a line, a form
 as JSON. Who answered, comments and progress go to standard error.
-HEARBACK_URL and HEARBACK_TOKEN are also read from ./.env.";
+HEARBACK_URL and HEARBACK_TOKEN are also read from ./.env, when both are there.";
 
 /// Ask people something and wait for the answer
 ///

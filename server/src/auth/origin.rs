@@ -108,7 +108,7 @@ fn referer(headers: &HeaderMap) -> Option<String> {
     let url = Url::parse(headers.get(header::REFERER)?.to_str().ok()?).ok()?;
     match url.origin() {
         Origin::Opaque(_) => Some("an opaque origin".into()),
-        origin => Some(origin.ascii_serialization()),
+        origin @ Origin::Tuple(..) => Some(origin.ascii_serialization()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -62,17 +62,18 @@ impl Sources {
         }
     }
 
-    /// The value of `name` in the environment, else in `.env`; for settings that are not the hub's. What is wrong with
-    /// other lines of `.env` does not matter here.
+    /// The value of `name` in the environment, else in `.env`, and where it was; for settings that are not the hub's.
+    /// What is wrong with other lines of `.env` does not matter here.
     #[must_use]
-    pub fn variable(&self, name: &str) -> Option<String> {
-        let set = self.environment.get(name.as_ref() as &std::ffi::OsStr).and_then(|value| value.to_str());
-        let set = set.filter(|value| !value.is_empty()).map(str::to_owned);
-        set.or_else(|| {
-            let text = fs::read_to_string(&self.dotenv).ok()?;
-            let pairs = dotenvy::from_read_iter(text.as_bytes()).flatten();
-            pairs.filter(|(key, value)| key == name && !value.is_empty()).last().map(|(_, value)| value)
-        })
+    pub fn variable(&self, name: &str) -> Option<(String, Origin)> {
+        let set = self.environment.get(name.as_ref() as &OsStr).and_then(|value| value.to_str());
+        if let Some(value) = set.filter(|value| !value.is_empty()) {
+            return Some((value.to_owned(), Origin::Environment));
+        }
+        let text = fs::read_to_string(&self.dotenv).ok()?;
+        let pairs = dotenvy::from_read_iter(text.as_bytes()).flatten();
+        let (_, value) = pairs.filter(|(key, value)| key == name && !value.is_empty()).last()?;
+        Some((value, Origin::File(self.dotenv.clone(), None)))
     }
 
     pub(super) fn read(&self) -> Found {
@@ -84,7 +85,7 @@ impl Sources {
             found.read_dotenv(&self.dotenv, &text);
         }
         for key in KEYS {
-            let Some(value) = self.environment.get(key.name.as_ref() as &std::ffi::OsStr) else { continue };
+            let Some(value) = self.environment.get(key.name.as_ref() as &OsStr) else { continue };
             match value.to_str() {
                 Some("") => {}
                 Some(text) => found.set(key, text.to_owned(), Origin::Environment),

@@ -133,6 +133,18 @@ async fn a_hub_without_tls_needs_no_certificate_authorities() {
 }
 
 #[tokio::test]
+async fn the_dotenv_of_a_folder_cannot_send_a_token_of_the_environment_elsewhere() {
+    let mut hub = FakeHub::start([]).await;
+    let (folder, mut command) = ask(&hub, &["Deploy 1.4.2?", "--to", "ana"]);
+    std::fs::write(folder.path().join(".env"), format!("HEARBACK_URL={}\n", hub.url())).unwrap();
+    command.env_remove("HEARBACK_URL");
+    let told = ended(command).await;
+    assert_eq!(told.code, Some(3));
+    assert!(told.err.contains("may not say where your token goes"), "{}", told.err);
+    assert!(!hub.was_called_again());
+}
+
+#[tokio::test]
 async fn what_the_options_lack_is_told_before_anything_is_sent() {
     let mut hub = FakeHub::start([]).await;
     for (args, expected) in [

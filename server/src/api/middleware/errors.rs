@@ -16,33 +16,65 @@ use poem_openapi::{
 use super::Said;
 use crate::api::problem::{Chain, Problem, ProblemKind};
 
-/// Which methods each path takes.
+/// What each path of an operation takes, by the router's pattern for it.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Allowed(HashMap<String, Vec<Method>>);
+pub(in crate::api) struct Allowed(HashMap<String, Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    methods: Vec<Method>,
+    parameters: Vec<String>,
+}
 
 impl Allowed {
-    /// The methods of operations, below a prefix. Every other path takes GET.
+    /// What the paths of operations take, below a prefix. Every other path takes GET.
     pub(in crate::api) fn of(apis: &[MetaApi], prefix: &str) -> Self {
-        let mut allowed: HashMap<_, Vec<_>> = HashMap::new();
+        let mut allowed: HashMap<_, Taken> = HashMap::new();
         for path in apis.iter().flat_map(|api| &api.paths) {
-            // The document writes `{id}`, the router `:id`.
-            let pattern = path.path.replace('{', ":").replace('}', "");
-            let methods = path.operations.iter().map(|operation| operation.method.clone());
-            allowed.entry(format!("{prefix}{pattern}")).or_default().extend(methods);
+            let (pattern, parameters) = pattern(&path.path);
+            let taken = allowed.entry(format!("{prefix}{pattern}")).or_default();
+            taken.methods.extend(path.operations.iter().map(|operation| operation.method.clone()));
+            taken.parameters = parameters;
         }
         Self(allowed)
     }
 
+    fn at(&self, pattern: Option<&str>) -> Option<&Taken> {
+        pattern.and_then(|pattern| self.0.get(pattern))
+    }
+
     /// The methods that a path takes, in the order of their names.
     fn methods(&self, pattern: Option<&str>) -> Vec<&str> {
-        let known = pattern.and_then(|pattern| self.0.get(pattern));
-        let mut methods: Vec<_> = known.map_or(vec!["GET"], |methods| methods.iter().map(Method::as_str).collect());
+        let taken = self.at(pattern);
+        let mut methods: Vec<_> = taken.map_or(vec!["GET"], |taken| taken.methods.iter().map(Method::as_str).collect());
         if methods.contains(&"GET") {
             methods.push("HEAD");
         }
         methods.sort_unstable();
         methods
     }
+
+    /// The name of a parameter that the router calls `param0`, `param1`, ….
+    fn parameter<'a>(&'a self, pattern: Option<&str>, name: &'a str) -> &'a str {
+        let index = name.strip_prefix("param").and_then(|number| number.parse::<usize>().ok());
+        let named = index.and_then(|index| self.at(pattern)?.parameters.get(index));
+        named.map_or(name, String::as_str)
+    }
+}
+
+/// The router's pattern for a path of the document, where poem-openapi calls the parameters `param0`, `param1`, …; and
+/// their names.
+fn pattern(path: &str) -> (String, Vec<String>) {
+    let mut names = Vec::new();
+    let segments = path.split('/').map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(name) => {
+            names.push(name.to_owned());
+            format!(":param{}", names.len() - 1)
+        }
+        None => segment.to_owned(),
+    });
+    let pattern = segments.collect::<Vec<_>>().join("/");
+    (pattern, names)
 }
 
 /// The answer to a call that failed.
@@ -62,7 +94,7 @@ fn problem(error: Error, said: &Said, pattern: Option<&str>, allowed: &Allowed) 
         return unreadable(name, reason);
     }
     if let Some(ParsePathError { name, reason }) = error.downcast_ref() {
-        return unreadable(name, reason);
+        return unreadable(allowed.parameter(pattern, name), reason);
     }
     if error.is::<NotFoundError>() {
         return Problem::not_found("There is nothing at this path.");
@@ -103,5 +135,17 @@ fn not_allowed(said: &Said, methods: &[&str]) -> Problem {
     match HeaderValue::try_from(methods.join(", ")) {
         Ok(allow) => problem.with_header(header::ALLOW, allow),
         Err(_) => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_document_is_known_by_the_routers_pattern() {
+        let (pattern, names) = pattern("/api/sessions/{id}/messages/{message_id}");
+        assert_eq!(pattern, "/api/sessions/:param0/messages/:param1");
+        assert_eq!(names, ["id", "message_id"]);
     }
 }

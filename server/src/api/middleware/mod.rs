@@ -56,7 +56,7 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
                 Err(problem) => Err(problem.into()),
                 Ok(()) => match cors::preflight(&self.app.auth.origins, &request) {
                     Some(answer) => Ok(answer),
-                    None => self.call_inner(request).await,
+                    None => guarded(&self.inner, request).await,
                 },
             };
             let pattern = pattern(&result);
@@ -87,13 +87,14 @@ impl<E: Endpoint> Surrounded<E> {
         }
         self.app.auth.origins.refuse_unknown(request.headers())
     }
+}
 
-    async fn call_inner(&self, request: Request) -> Result<Response> {
-        match AssertUnwindSafe(self.inner.call(request)).catch_unwind().await {
-            Ok(result) => result.map(IntoResponse::into_response),
-            // The panic hook has logged what it was.
-            Err(_) => Err(Problem::internal().into()),
-        }
+/// Calls the endpoint; a panic in it is a fault of this call alone.
+async fn guarded<E: Endpoint>(endpoint: &E, request: Request) -> Result<Response> {
+    match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
+        Ok(result) => result.map(IntoResponse::into_response),
+        // The panic hook has logged what it was.
+        Err(_) => Err(Problem::internal().into()),
     }
 }
 
@@ -136,6 +137,15 @@ fn log(said: &Said, pattern: Option<&str>, response: &Response, took: Duration) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::problem::ProblemKind;
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_of_one_call_and_says_nothing() {
+        let endpoint = poem::endpoint::make_sync(|_| -> Response { panic!("a secret") });
+        let error = guarded(&endpoint, Request::default()).await.unwrap_err();
+        let problem = error.downcast::<Problem>().unwrap();
+        assert!(problem.kind() == ProblemKind::Internal && !problem.detail().contains("secret"));
+    }
 
     #[test]
     fn a_request_id_is_taken_over_when_it_is_fit_for_a_log() {

@@ -1,17 +1,17 @@
 //! The schema, up and down. The files lie in `migrations/sqlite`; the program carries them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use hearback_core::{Error, ErrorKind, Result};
 use sqlx::{
     SqlSafeStr, SqliteConnection,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    migrate::{Migrate, MigrateError, Migration, MigrationType},
 };
 
-use super::{
-    fault::Fault,
-    open::{self, Place},
-};
+use super::open::{self, Place};
+
+/// Where the database notes its migrations, in the form of sqlx's own tool.
+const TABLE: &str = "_sqlx_migrations";
 
 macro_rules! file {
     ($name:literal) => {
@@ -41,10 +41,7 @@ pub struct Step {
 /// `Config` when the file cannot be opened, another hub has it open, or a newer hub wrote it.
 pub async fn up(database: &str) -> Result<Vec<Step>> {
     let place = Place::take(database)?;
-    let mut writer = place.writer().await?;
-    let before = applied(&mut writer).await?;
-    run(&mut writer).await?;
-    Ok(steps(&before).into_iter().filter(|step| !step.applied).map(|step| Step { applied: true, ..step }).collect())
+    run(&mut place.writer().await?).await
 }
 
 /// Takes back the newest `steps` migrations that the database has, with the data that only they can hold. Says which.
@@ -55,12 +52,14 @@ pub async fn up(database: &str) -> Result<Vec<Step>> {
 pub async fn down(database: &str, steps: usize) -> Result<Vec<Step>> {
     let place = Place::take(database)?;
     let mut writer = place.writer().await?;
-    let before = self::steps(&applied(&mut writer).await?);
-    let undone: Vec<_> = before.into_iter().rev().filter(|step| step.applied).take(steps).collect();
-    if let Some(last) = undone.last() {
-        migrator().undo(&mut writer, last.version - 1).await.map_err(fault)?;
+    let applied: Vec<_> = read(&mut writer).await?.into_iter().filter(|step| step.applied).collect();
+    let mut undone = Vec::new();
+    for step in applied.into_iter().rev().take(steps) {
+        let (_, down) = both(step.version)?;
+        writer.revert(TABLE, &down).await.map_err(fault)?;
+        undone.push(Step { applied: false, ..step });
     }
-    Ok(undone.into_iter().map(|step| Step { applied: false, ..step }).collect())
+    Ok(undone)
 }
 
 /// Every migration that this program knows, oldest first. Creates nothing.
@@ -70,51 +69,56 @@ pub async fn down(database: &str, steps: usize) -> Result<Vec<Step>> {
 /// As [`up`].
 pub async fn status(database: &str) -> Result<Vec<Step>> {
     if !open::path(database)?.exists() {
-        return Ok(steps(&HashSet::new()));
+        return Ok(steps(|_| false));
     }
-    let mut writer = Place::take(database)?.writer().await?;
-    Ok(steps(&applied(&mut writer).await?))
+    let place = Place::take(database)?;
+    read(&mut place.writer().await?).await
 }
 
-/// Brings an open database to the newest schema.
-pub(super) async fn run(writer: &mut SqliteConnection) -> Result<()> {
-    migrator().run(writer).await.map_err(fault)
+/// Brings an open database to the newest schema. Says what was applied.
+pub(super) async fn run(writer: &mut SqliteConnection) -> Result<Vec<Step>> {
+    let mut done = Vec::new();
+    for step in read(writer).await?.into_iter().filter(|step| !step.applied) {
+        let (up, _) = both(step.version)?;
+        writer.apply(TABLE, &up).await.map_err(fault)?;
+        done.push(Step { applied: true, ..step });
+    }
+    Ok(done)
 }
 
-fn migrator() -> Migrator {
-    let both = |&(version, name, up, down): &(i64, &'static str, &'static str, &'static str)| {
-        let migration = |kind, sql: &'static str| Migration::new(version, name.into(), kind, sql.into_sql_str(), false);
-        [migration(MigrationType::ReversibleUp, up), migration(MigrationType::ReversibleDown, down)]
+/// What the database has; checks that this program made it.
+async fn read(writer: &mut SqliteConnection) -> Result<Vec<Step>> {
+    writer.ensure_migrations_table(TABLE).await.map_err(fault)?;
+    let applied = writer.list_applied_migrations(TABLE).await.map_err(fault)?;
+    let applied: HashMap<_, _> = applied.into_iter().map(|one| (one.version, one.checksum)).collect();
+    for (version, checksum) in &applied {
+        let (up, _) = both(*version)?;
+        if up.checksum != *checksum {
+            return Err(refuse(format!("migration {version} was changed after this database was made with it")));
+        }
+    }
+    Ok(steps(|version| applied.contains_key(&version)))
+}
+
+/// The way up and the way down of one migration.
+fn both(version: i64) -> Result<(Migration, Migration)> {
+    let Some(&(_, name, up, down)) = MIGRATIONS.iter().find(|(known, ..)| *known == version) else {
+        let detail = format!("a newer hub made this database (migration {version}): use that one, or its `migrate down`");
+        return Err(refuse(detail));
     };
-    Migrator::with_migrations(MIGRATIONS.iter().flat_map(both).collect())
+    let migration = |kind, sql: &'static str| Migration::new(version, name.into(), kind, sql.into_sql_str(), false);
+    Ok((migration(MigrationType::ReversibleUp, up), migration(MigrationType::ReversibleDown, down)))
 }
 
-fn steps(applied: &HashSet<i64>) -> Vec<Step> {
-    let step = |&(version, name, ..): &(i64, &'static str, _, _)| Step { version, name, applied: applied.contains(&version) };
+fn steps(applied: impl Fn(i64) -> bool) -> Vec<Step> {
+    let step = |&(version, name, ..): &(i64, &'static str, _, _)| Step { version, name, applied: applied(version) };
     MIGRATIONS.iter().map(step).collect()
 }
 
-async fn applied(writer: &mut SqliteConnection) -> Result<HashSet<i64>> {
-    let versions = async {
-        let table = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
-        if sqlx::query_scalar::<_, i64>(table).fetch_one(&mut *writer).await? == 0 {
-            return Ok(HashSet::new());
-        }
-        let versions = sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&mut *writer).await?;
-        Ok::<_, Fault>(versions.into_iter().collect())
-    };
-    Ok(versions.await?)
+fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Config, "storage.migrate", detail)
 }
 
 fn fault(error: MigrateError) -> Error {
-    let detail = match &error {
-        MigrateError::VersionMissing(version) => {
-            format!("a newer hub wrote this database (migration {version}): use that one, or its `migrate down`")
-        }
-        MigrateError::VersionMismatch(version) => {
-            format!("migration {version} was changed after this database was made with it")
-        }
-        other => format!("cannot migrate: {other}"),
-    };
-    Error::new(ErrorKind::Config, "storage.migrate", detail).with_source(error)
+    refuse(format!("cannot migrate: {error}")).with_source(error)
 }

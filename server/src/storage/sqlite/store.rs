@@ -31,6 +31,14 @@ use super::{
     unit::Unit,
 };
 
+impl SqliteStorage {
+    async fn newest_event(&self) -> Result<EventId> {
+        let newest: Option<i64> =
+            sqlx::query_scalar(NEWEST_EVENT).fetch_one(&self.readers).await.map_err(Fault::from)?;
+        Ok(EventId(rows::unsigned(newest.unwrap_or(0))))
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStorage {
     async fn create(&self, new: NewRequest) -> Result<Created> {
@@ -134,7 +142,8 @@ impl Store for SqliteStorage {
     }
 
     async fn events(&self, reader: Reader, after: EventId, limit: usize) -> Result<Option<Vec<Arc<Event>>>> {
-        if after > self.queue.head() {
+        // A commit can be read a moment before the writer has noted its head, so only the log itself says no.
+        if after > self.queue.head() && after > self.newest_event().await? {
             return Ok(None);
         }
         let found = sqlx::query(EVENTS)
@@ -255,6 +264,7 @@ const PENDING_ASKED: &str = select_request!(
     "asked k CROSS JOIN feedback_requests r ON r.id = k.request_id \
      WHERE k.user_id = ?1 AND k.request_id < ?2 AND k.pending = 1 ORDER BY k.request_id DESC LIMIT ?3"
 );
+const NEWEST_EVENT: &str = "SELECT max(id) FROM events";
 // Events: of whom, after which, how many.
 const EVENTS: &str = concat!(
     "SELECT e.id AS event_id, e.at AS event_at, e.kind AS event_kind, ",

@@ -1,0 +1,214 @@
+//! The API's description of itself, its page, and what surrounds it.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::server::{TestServer, read};
+
+/// The operations that are for everybody.
+const PUBLIC: [&str; 8] =
+    ["getHealth", "getLivez", "getReadyz", "getRoot", "login", "openSession", "refresh", "register"];
+
+fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap();
+        methods.iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+    })
+}
+
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_operation_describes_itself_whole() {
+    let server = TestServer::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    assert_eq!(document["openapi"], "3.0.0");
+    assert_eq!(document["servers"], json!([{"url": "/"}]));
+    let mut public = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    for (name, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id"));
+        assert!(ids.insert(id), "{id} twice");
+        assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name} has no summary");
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
+        let security = operation["security"].as_array().unwrap_or_else(|| panic!("{name} says no security"));
+        if security.is_empty() {
+            public.insert(id);
+        } else {
+            assert_eq!(*security, [json!({"bearer": []}), json!({"cookie": []})], "{name}");
+            assert!(operation["responses"].get("401").is_some(), "{name}");
+        }
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
+        for (status, response) in responses {
+            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
+            if !status.starts_with('2') {
+                let schema = &response["content"]["application/problem+json"]["schema"];
+                assert_eq!(*schema, json!({"$ref": "#/components/schemas/Problem"}), "{name} {status}");
+            }
+        }
+        if operation.get("requestBody").is_some() {
+            for status in ["400", "413", "415", "422"] {
+                assert!(responses.contains_key(status), "{name} {status}");
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let described = parameter["description"].as_str().is_some_and(|text| !text.is_empty());
+            assert!(described || parameter["in"] == "path", "{name}: {parameter}");
+        }
+    }
+    assert_eq!(public, BTreeSet::from(PUBLIC));
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["bearer", "cookie"]);
+}
+
+#[tokio::test]
+async fn every_reference_of_the_document_resolves() {
+    let server = TestServer::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.contains("#/components/schemas/FeedbackRequest"), "{found:?}");
+    for reference in &found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in schemas.keys() {
+        assert!(found.contains(format!("#/components/schemas/{name}").as_str()), "{name} is not used");
+        assert!(!name.contains(char::is_whitespace), "{name}");
+    }
+    for field in ["kind", "prompt", "to"] {
+        assert!(schemas["FeedbackRequestDraft"]["required"].as_array().unwrap().contains(&json!(field)), "{field}");
+    }
+    assert_eq!(schemas["FeedbackRequestDraft"]["additionalProperties"], json!(false));
+}
+
+#[tokio::test]
+async fn answers_have_the_fields_that_the_document_says() {
+    let server = TestServer::start().await;
+    let ana = server.register("ana").await;
+    let document = ana.get("/openapi.json").await.body;
+    let has = |schema: &str, body: &Value| {
+        let schema = &document["components"]["schemas"][schema];
+        let known = schema["properties"].as_object().unwrap();
+        for field in body.as_object().unwrap().keys() {
+            assert!(known.contains_key(field), "{field} of {body} is not described");
+        }
+        for field in schema["required"].as_array().into_iter().flatten() {
+            assert!(body.get(field.as_str().unwrap()).is_some(), "{field} of {body} is missing");
+        }
+    };
+    has("User", &ana.get("/api/auth/me").await.body);
+    has("CreatedServiceToken", &ana.post("/api/tokens", json!({"name": "n"})).await.body);
+    has("ServiceTokenPage", &ana.get("/api/tokens").await.body);
+    has("Health", &ana.get("/health").await.body);
+    has("Problem", &ana.get("/nowhere").await.body);
+    let root = ana.call(Method::GET, "/").header("Accept", "application/json").send().await.unwrap();
+    has("Root", &read(root).await.body);
+}
+
+#[tokio::test]
+async fn the_readers_of_the_document_need_no_network() {
+    let server = TestServer::start().await;
+    for path in ["/docs", "/redoc"] {
+        let answer = server.nobody().call(Method::GET, path).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("http"), "{policy}");
+        let html = answer.text().await.unwrap();
+        assert!(html.contains("\"createFeedback\"") && html.contains("FeedbackRequest"), "{path} has the document");
+        for outside in ["fonts.googleapis", "<link href=\"http", "<script src=", "@import"] {
+            assert!(!html.contains(outside), "{path} loads {outside}");
+        }
+        let small = server.nobody().call(Method::GET, path).header("Accept-Encoding", "gzip").send().await.unwrap();
+        assert_eq!(small.headers()["content-encoding"], "gzip");
+        assert!(small.bytes().await.unwrap().len() * 2 < html.len());
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_served_with_its_files_and_a_strict_policy() {
+    let server = TestServer::start().await;
+    let nobody = server.nobody();
+    let page = nobody.call(Method::GET, "/").header("Accept", "text/html,*/*;q=0.8").send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert_eq!(
+        page.headers()["content-security-policy"],
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+         form-action 'self'; base-uri 'self'; frame-ancestors 'none'"
+    );
+    assert_eq!(page.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(page.headers()["referrer-policy"], "no-referrer");
+    let vary: Vec<_> = page.headers().get_all("vary").iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+    assert!(vary.contains(&"Accept".to_owned()), "{vary:?}");
+    let html = page.text().await.unwrap();
+    let files = html.split('"').filter(|text| text.starts_with("assets/"));
+    for (path, expected) in files.map(|path| (path, path.rsplit('.').next().unwrap())) {
+        let file = nobody.call(Method::GET, &format!("/{path}")).send().await.unwrap();
+        assert_eq!(file.status(), StatusCode::OK, "{path}");
+        let content_type = file.headers()["content-type"].to_str().unwrap().to_owned();
+        let right = match expected {
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            _ => "image/svg+xml",
+        };
+        assert_eq!(content_type, right, "{path}");
+        assert_eq!(file.headers()["cache-control"], "no-cache");
+        let etag = file.headers()["etag"].clone();
+        let again = nobody.call(Method::GET, &format!("/{path}")).header("If-None-Match", etag).send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+    }
+    for wrong in ["/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/assets/package.json", "/assets/index.html", "/assets/"] {
+        assert_eq!(nobody.get(wrong).await.status, StatusCode::NOT_FOUND, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn everything_is_below_the_prefix() {
+    let server = TestServer::with(|config| {
+        config.path_prefix = "/hub".into();
+        config.public_url = "http://127.0.0.1:0/hub".parse().unwrap();
+    })
+    .await;
+    let ana = server.register("ana").await;
+    assert_eq!(ana.get("/api/auth/me").await.body["username"], "ana");
+    let document = ana.get("/openapi.json").await.body;
+    assert_eq!(document["servers"], json!([{"url": "/hub"}]));
+    let root = ana.call(Method::GET, "/").header("Accept", "application/json").send().await.unwrap();
+    assert_eq!(read(root).await.body["api"], "/hub/api");
+    let address = format!("http://{}", server.running().app().config.bind);
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let bare = client.get(format!("{address}/hub?x=1")).send().await.unwrap();
+    assert_eq!((bare.status().as_u16(), bare.headers()["location"].to_str().unwrap()), (308, "/hub/?x=1"));
+    for outside in ["/", "/health", "/api/auth/me", "/hubs", "/hub2/health"] {
+        let answer = read(client.get(format!("{address}{outside}")).send().await.unwrap()).await;
+        assert_eq!(answer.problem(), "not_found", "{outside}");
+    }
+    let wrong_method = ana.call(Method::PUT, "/api/tokens").send().await.unwrap();
+    assert_eq!(wrong_method.headers()["allow"], "GET, HEAD, POST");
+}
+
+#[tokio::test]
+async fn the_hub_tells_how_it_fares() {
+    let server = TestServer::start().await;
+    let health = server.nobody().get("/health").await.body;
+    assert_eq!((&health["status"], &health["database"]), (&json!("up"), &json!("up")));
+    assert_eq!(health["channels"], json!({"up": 1, "degraded": 0, "down": 0, "needs_auth": 0}));
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(server.nobody().get(path).await.body, json!({"status": "up"}), "{path}");
+    }
+    assert_eq!(server.nobody().get("/metrics").await.problem(), "not_found", "none are collected in this test");
+}
