@@ -11,6 +11,11 @@ use crate::config::{Config, LogFormat};
 pub fn start(config: &Config) {
     // The level was checked when the configuration was read; one that was not says the usual.
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What the HTTP library says of its start and end, the hub says itself. A level for it still counts.
+    let filter = match (config.log_level.contains("poem"), "poem::server=warn".parse()) {
+        (false, Ok(quieter)) if !config.log_level.eq_ignore_ascii_case("off") => filter.add_directive(quieter),
+        _ => filter,
+    };
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(io::stderr);
     // An error says that a log runs already: in a process that runs several hubs the first one's counts.

@@ -9,7 +9,7 @@ use crate::server::{TestServer, read};
 
 /// The operations that are for everybody.
 const PUBLIC: [&str; 8] =
-    ["getHealth", "getLivez", "getReadyz", "getRoot", "login", "openSession", "refresh", "register"];
+    ["get_health", "get_livez", "get_readyz", "get_root", "login", "open_session", "refresh", "register"];
 
 fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
@@ -128,7 +128,7 @@ async fn the_readers_of_the_document_need_no_network() {
         let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.contains("default-src 'none'") && !policy.contains("http"), "{policy}");
         let html = answer.text().await.unwrap();
-        assert!(html.contains("\"createFeedback\"") && html.contains("FeedbackRequest"), "{path} has the document");
+        assert!(html.contains("\"create_feedback\"") && html.contains("FeedbackRequest"), "{path} has the document");
         for outside in ["fonts.googleapis", "<link href=\"http", "<script src=", "@import"] {
             assert!(!html.contains(outside), "{path} loads {outside}");
         }

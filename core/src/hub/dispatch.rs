@@ -71,7 +71,8 @@ impl Hub {
         interrupted: bool,
     ) -> (DeliveryState, Option<String>) {
         let channel = running.channel();
-        if interrupted && !channel.capabilities().idempotent_send {
+        // Once the request is over nobody is asked again; otherwise only where asking twice shows once.
+        if interrupted && !(channel.capabilities().idempotent_send && request.is_pending()) {
             let reason = String::from("the hub stopped during the send");
             return (DeliveryState::Unknown { reason: reason.clone() }, Some(reason));
         }

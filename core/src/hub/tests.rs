@@ -262,6 +262,27 @@ async fn a_hanging_send_is_unknown_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_send_cut_off_by_a_crash_is_repeated_only_where_that_is_harmless_and_never_after_the_end() {
+    for (idempotent_send, cancelled, expected) in
+        [(false, false, Unknown), (true, false, Sent), (true, true, Unknown)]
+    {
+        let world = World::new(Capabilities { idempotent_send, ..MemoryChannel::CAPABILITIES });
+        // Another server claims the delivery, and dies.
+        world.stop.cancel();
+        let request = world.ask(json!({"to": ["ana"]})).await;
+        let lease = world.clock.now().after(Duration::from_secs(30));
+        world.store.claim_sends(world.clock.now(), lease, 1).await.unwrap();
+        if cancelled {
+            world.hub.cancel(request.id).await.unwrap();
+        }
+        world.clock.advance(Duration::from_secs(30));
+        tokio::spawn(world.hub.clone().run(CancellationToken::new()));
+        world.until(&request, &[expected]).await;
+        assert_eq!(world.channel.sent().len(), usize::from(expected == Sent));
+    }
+}
+
+#[tokio::test]
 async fn a_failed_settlement_is_tried_again_until_the_person_is_told() {
     let world = World::plain();
     let request = world.ask(json!({"to": ["ana"]})).await;

@@ -146,7 +146,7 @@ impl AuthApi {
     }
 
     /// Your account
-    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    #[oai(path = "/me", method = "get", operation_id = "get_me")]
     async fn me(&self, SignedIn(person): SignedIn) -> Result<Json<UserDocument>, Problem> {
         Ok(Json(person.user))
     }
@@ -155,7 +155,7 @@ impl AuthApi {
     ///
     /// The tokens come in cookies that scripts cannot read, and not in the body. Calls that change something must then
     /// repeat the cookie `hb_csrf` in the header `X-CSRF-Token`.
-    #[oai(path = "/session", method = "post", operation_id = "openSession")]
+    #[oai(path = "/session", method = "post", operation_id = "open_session")]
     async fn open_session(
         &self,
         request: &Request,
@@ -170,7 +170,7 @@ impl AuthApi {
     /// Sign out on a page
     ///
     /// Ends the sign-in and takes its cookies away.
-    #[oai(path = "/session", method = "delete", operation_id = "closeSession")]
+    #[oai(path = "/session", method = "delete", operation_id = "close_session")]
     async fn close_session(&self, SignedIn(person): SignedIn) -> Result<WithCookies<NoContent>, Problem> {
         self.0.auth.sign_out(person.sign_in).await?;
         Ok(WithCookies(NoContent, self.0.auth.cookies.clear()))

@@ -1,17 +1,15 @@
 //! What callers send becomes typed values here, or problems that name the field and the values that would do.
 
-use std::{collections::HashSet, fmt};
-
 use hearback_core::error::FieldError;
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, error::Category};
 
-use super::problem::Problem;
+use super::{
+    problem::Problem,
+    strict::{Sound, Strict},
+};
 
-/// Reads a JSON text as a `T`.
+/// Reads a JSON object as a `T`.
 ///
 /// # Errors
 ///
@@ -22,14 +20,14 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::malformed("The body is empty; it must be JSON."));
     }
-    // The whole text is looked at before any of it is believed, so that what is not JSON is never called a wrong field.
+    // The whole text is read before any of it is believed, so that what is not JSON is never called a wrong field.
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let sound = serde_path_to_error::deserialize::<_, Sound>(&mut deserializer);
-    let Sound = sound.map_err(|error| {
+    let sound = serde_path_to_error::deserialize(&mut deserializer);
+    let Sound(value) = sound.map_err(|error| {
         if error.inner().classify() == Category::Data { invalid(error) } else { not_json(error.inner()) }
     })?;
     deserializer.end().map_err(|error| not_json(&error))?;
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(invalid)
+    serde_path_to_error::deserialize(Strict(value)).map_err(invalid)
 }
 
 /// Reads a URL-encoded form as a `T` whose fields are texts.
@@ -96,10 +94,6 @@ fn fault(path: String, error: &serde_json::Error) -> FieldError {
             return FieldError::new(field, format!("expected {}, found {}", plain(expected), plain(found)));
         }
     }
-    // All that `serde_json` says where one of several words is expected and no text is found.
-    if message == "expected value" {
-        return FieldError::new(field, "expected a string");
-    }
     FieldError::new(field, message)
 }
 
@@ -130,71 +124,10 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// Any JSON without a key that stands twice in one object and without NUL characters, which not every database keeps.
-struct Sound;
-
-impl<'de> Deserialize<'de> for Sound {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SoundVisitor)
-    }
-}
-
-struct SoundVisitor;
-
-impl<'de> Visitor<'de> for SoundVisitor {
-    type Value = Sound;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Sound, E> {
-        if text.contains('\0') { Err(E::custom("holds a NUL character")) } else { Ok(Sound) }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Sound, A::Error> {
-        while list.next_element::<Sound>()?.is_some() {}
-        Ok(Sound)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Sound, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = object.next_key::<String>()? {
-            if key.contains('\0') {
-                return Err(de::Error::custom("has a key with a NUL character"));
-            }
-            object.next_value::<Sound>()?;
-            if let Some(twice) = keys.replace(key) {
-                return Err(de::Error::custom(format_args!("duplicate field `{twice}`")));
-            }
-        }
-        Ok(Sound)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hearback_core::feedback::Draft;
+    use serde::Deserialize;
 
     use super::*;
     use crate::api::problem::ProblemKind;
@@ -227,9 +160,11 @@ mod tests {
             (format!("{{{base},\"options\":[{{\"label\":\"a\"}}]}}"), "options[0].value", "is required", ""),
             (format!("{{{base},\"metadata\":{{\"a\":{{\"b\":1,\"b\":2}}}}}}"), "metadata.a.b", "stands twice", ""),
             (format!("{{{base},\"context\":\"a\\u0000b\"}}"), "context", "holds a NUL character", ""),
-            (r#"{"kind":5,"prompt":"p","to":["ana"]}"#.into(), "kind", "expected a string", ""),
+            (r#"{"kind":5,"prompt":"p","to":["ana"]}"#.into(), "kind", "expected a string, found integer `5`", ""),
+            (format!("{{{base},\"options\":[[\"a\",\"A\"]]}}"), "options[0]", "expected an object, found a list", ""),
             ("[]".into(), "body", "expected an object, found a list", ""),
             ("null".into(), "body", "expected an object, found null", ""),
+            (r#"["approval","p"]"#.into(), "body", "expected an object, found a list", ""),
         ];
         for (text, field, detail, allowed) in cases {
             let found = fault_of(&text);

@@ -65,7 +65,7 @@ impl HealthApi {
     /// How the parts fare
     ///
     /// Answers also when a part is down; `status` tells.
-    #[oai(path = "/health", method = "get", operation_id = "getHealth")]
+    #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> Json<Health> {
         let mut channels = ChannelCounts::default();
         for channel in self.0.hub.channels().iter() {
@@ -83,7 +83,7 @@ impl HealthApi {
     /// Whether the program runs
     ///
     /// Answers as long as it can answer at all: where it does not, restart it.
-    #[oai(path = "/livez", method = "get", operation_id = "getLivez")]
+    #[oai(path = "/livez", method = "get", operation_id = "get_livez")]
     async fn livez(&self) -> Json<Alive> {
         Json(Alive { status: Condition::Up })
     }
@@ -91,7 +91,7 @@ impl HealthApi {
     /// Whether to send calls here
     ///
     /// 503 as soon as the hub begins to stop, and while its database does not answer.
-    #[oai(path = "/readyz", method = "get", operation_id = "getReadyz")]
+    #[oai(path = "/readyz", method = "get", operation_id = "get_readyz")]
     async fn readyz(&self) -> Result<Json<Alive>, Problem> {
         if self.0.stopping.is_cancelled() {
             return Err(Problem::unavailable("The hub is stopping. Try again shortly."));

@@ -25,6 +25,7 @@ pub mod problem;
 mod schema;
 pub mod site;
 mod socket;
+mod strict;
 mod tag;
 pub mod tokens;
 

@@ -313,7 +313,7 @@ pub struct ProblemDocument {
     /// The fields at fault, where fields are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// On `late`, `cancelled` and `expired`: the request, with who won.
+    /// On `late`, `cancelled`, `expired` and `ended`: the request, with who won.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<RequestDocument>,
 }

@@ -95,7 +95,7 @@ impl SiteApi {
     /// What this hub is
     ///
     /// Browsers get the page; programs that accept `application/json` get what this hub is and who may register.
-    #[oai(path = "/", method = "get", operation_id = "getRoot")]
+    #[oai(path = "/", method = "get", operation_id = "get_root")]
     async fn root(&self, request: &Request) -> Result<RootAnswer, Problem> {
         if !prefers_json(request.headers()) {
             return Ok(RootAnswer::Page(self.page.answer(request.headers())));

@@ -34,7 +34,7 @@ impl TokensApi {
     /// Your service tokens
     ///
     /// Newest first, without those that are revoked. For people.
-    #[oai(path = "/", method = "get", operation_id = "listTokens")]
+    #[oai(path = "/", method = "get", operation_id = "list_tokens")]
     async fn list(
         &self,
         SignedIn(person): SignedIn,
@@ -51,7 +51,7 @@ impl TokensApi {
     /// Make a service token
     ///
     /// The token and the secret that signs callbacks are shown this once. For people.
-    #[oai(path = "/", method = "post", operation_id = "createToken")]
+    #[oai(path = "/", method = "post", operation_id = "create_token")]
     async fn create(
         &self,
         SignedIn(person): SignedIn,
@@ -67,7 +67,7 @@ impl TokensApi {
     /// Revoke a service token
     ///
     /// Whoever uses it is cut off. For people.
-    #[oai(path = "/:id", method = "delete", operation_id = "revokeToken")]
+    #[oai(path = "/:id", method = "delete", operation_id = "revoke_token")]
     async fn revoke(&self, SignedIn(person): SignedIn, id: Path<Uuid>) -> Result<NoContent, Problem> {
         self.0.auth.revoke_token(&person, id.0.into()).await?;
         Ok(NoContent)

@@ -22,6 +22,7 @@ pub(in crate::api) struct Allowed(HashMap<String, Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
+    path: String,
     methods: Vec<Method>,
     parameters: Vec<String>,
 }
@@ -35,6 +36,7 @@ impl Allowed {
             let taken = allowed.entry(format!("{prefix}{pattern}")).or_default();
             taken.methods.extend(path.operations.iter().map(|operation| operation.method.clone()));
             taken.parameters = parameters;
+            taken.path = format!("{prefix}{}", path.path);
         }
         Self(allowed)
     }
@@ -52,6 +54,11 @@ impl Allowed {
         }
         methods.sort_unstable();
         methods
+    }
+
+    /// The path as the document writes it, where the router's pattern is that of an operation.
+    pub(super) fn path<'a>(&'a self, pattern: &'a str) -> &'a str {
+        self.at(Some(pattern)).map_or(pattern, |taken| &taken.path)
     }
 
     /// The name of a parameter that the router calls `param0`, `param1`, ….
@@ -119,10 +126,14 @@ fn problem(error: Error, said: &Said, pattern: Option<&str>, allowed: &Allowed) 
 
 fn unreadable(name: &str, reason: &str) -> Problem {
     // poem-openapi says which of its types it tried to read, in quotation marks; the rest is for people.
-    let reason = match reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
-        Some((_, reason)) => reason,
-        None if reason.contains("expected type") => "is required",
-        None => reason,
+    let (of, reason) = match reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
+        Some((of, reason)) => (of, reason),
+        None => ("", reason),
+    };
+    let reason = match of {
+        "string(uuid)" => "expected a UUID",
+        _ if reason.contains("expected type") => "is required",
+        _ => reason.split_once(" (occurred while parsing").map_or(reason, |(reason, _)| reason),
     };
     Problem::malformed(format!("`{name}` cannot be read: {reason}.")).with_errors(vec![FieldError::new(name, reason)])
 }

@@ -70,7 +70,8 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
             if let Ok(id) = HeaderValue::try_from(&id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
-            log(&said, pattern.as_deref(), &response, started.elapsed());
+            let path = pattern.as_deref().map_or(said.path.as_str(), |pattern| self.allowed.path(pattern));
+            log(&said.method, path, &response, started.elapsed());
             Ok(response)
         }
         .instrument(span)
@@ -128,10 +129,9 @@ fn pattern(result: &Result<Response>) -> Option<Arc<str>> {
 }
 
 /// One line a call: neither headers nor bodies nor the query, which may hold what is secret.
-fn log(said: &Said, pattern: Option<&str>, response: &Response, took: Duration) {
-    let path = pattern.unwrap_or(&said.path);
+fn log(method: &Method, path: &str, response: &Response, took: Duration) {
     let ms = took.as_secs_f64() * 1000.0;
-    tracing::info!(method = %said.method, path, status = response.status().as_u16(), ms = format_args!("{ms:.1}"), "answered");
+    tracing::info!(%method, path, status = response.status().as_u16(), ms = format_args!("{ms:.1}"), "answered");
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl Place {
             // macOS only: what synchronisation means everywhere else.
             .pragma("fullfsync", "ON")
             .pragma("journal_size_limit", "67108864")
+            .pragma("wal_autocheckpoint", "8192")
             .pragma("cache_size", "-16384")
             .statement_cache_capacity(WRITER_STATEMENTS);
         options.connect().await.map_err(|error| {
