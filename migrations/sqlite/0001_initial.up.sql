@@ -77,21 +77,21 @@ CREATE TABLE feedback_requests (
 ) STRICT;
 
 CREATE INDEX feedback_requests_deadline ON feedback_requests (expires_at) WHERE status = 'pending';
-CREATE INDEX feedback_requests_of_user ON feedback_requests (asker_user_id, id);
-CREATE INDEX feedback_requests_of_token ON feedback_requests (asker_token_id, id) WHERE asker_token_id IS NOT NULL;
-CREATE INDEX feedback_requests_pending_of_user ON feedback_requests (asker_user_id, id) WHERE status = 'pending';
-CREATE INDEX feedback_requests_pending_of_token ON feedback_requests (asker_token_id)
-    WHERE asker_token_id IS NOT NULL AND status = 'pending';
+-- Lists are walked by whose, status and age; a list of every status merges the four.
+CREATE INDEX feedback_requests_of_user ON feedback_requests (asker_user_id, status, created_event);
+CREATE INDEX feedback_requests_of_token ON feedback_requests (asker_token_id, status, created_event)
+    WHERE asker_token_id IS NOT NULL;
 
--- Who is asked what. `pending` repeats whether the request is, so that what waits for a person is found at once.
+-- What follows a request by its number or beside its event refers to it without REFERENCES: the writer puts both into
+-- one transaction, and a reference that no index serves backwards would make SQLite look through the whole table.
+
+-- Who is asked what. The status is the request's, so that what waits for a person is found at once.
 CREATE TABLE asked (
-    user_id    BLOB    NOT NULL REFERENCES users (id),
-    request_id BLOB    NOT NULL REFERENCES feedback_requests (id),
-    pending    INTEGER NOT NULL DEFAULT 1 CHECK (pending IN (0, 1)),
-    PRIMARY KEY (user_id, request_id)
+    user_id       BLOB    NOT NULL REFERENCES users (id),
+    status        TEXT    NOT NULL CHECK (status IN ('pending', 'answered', 'expired', 'cancelled')),
+    created_event INTEGER NOT NULL,
+    PRIMARY KEY (user_id, status, created_event)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX asked_pending ON asked (user_id, request_id) WHERE pending = 1;
 
 CREATE TABLE deliveries (
     id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -150,13 +150,13 @@ CREATE TABLE events (
     id         INTEGER NOT NULL PRIMARY KEY,
     at         INTEGER NOT NULL,
     kind       TEXT    NOT NULL CHECK (kind IN ('created', 'ended')),
-    request_id BLOB    NOT NULL REFERENCES feedback_requests (id)
+    request_id BLOB    NOT NULL CHECK (length(request_id) = 16)
 ) STRICT;
 
 -- Whom an event concerns: people by their id, service tokens by theirs.
 CREATE TABLE event_readers (
     reader   BLOB    NOT NULL CHECK (length(reader) = 16),
-    event_id INTEGER NOT NULL REFERENCES events (id),
+    event_id INTEGER NOT NULL,
     PRIMARY KEY (reader, event_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -164,7 +164,7 @@ CREATE TABLE event_readers (
 CREATE TABLE idempotency (
     key         BLOB    NOT NULL PRIMARY KEY CHECK (length(key) = 32),
     fingerprint BLOB    NOT NULL CHECK (length(fingerprint) = 32),
-    request_id  BLOB    REFERENCES feedback_requests (id),
+    request_id  BLOB,
     sealed      BLOB,
     at          INTEGER NOT NULL,
     CHECK ((request_id IS NULL) <> (sealed IS NULL))

@@ -58,7 +58,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let cipher = Arc::new(Cipher::new(&secret));
     let storage = Arc::new(SqliteStorage::open(&config.database_url, bus.clone(), cipher).await?);
     let bound = TcpListener::bind(config.bind).into_acceptor().await;
-    let acceptor = bound.map_err(|error| cannot_listen(&config, error))?;
+    let acceptor = bound.map_err(|error| cannot_listen(&config, &error))?;
     let address = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied());
     let listening_on = address.unwrap_or(config.bind);
     let config = config.listening_on(listening_on);
@@ -146,7 +146,7 @@ fn channels(
     Ok(Channels::new(channels, clock, config.send_timeout))
 }
 
-fn cannot_listen(config: &Config, error: std::io::Error) -> Error {
+fn cannot_listen(config: &Config, error: &std::io::Error) -> Error {
     let detail = format!("cannot listen on HEARBACK_BIND = {}: {error}", config.bind);
     Error::new(ErrorKind::Config, "serve", detail)
 }

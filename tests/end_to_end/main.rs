@@ -6,9 +6,13 @@
 mod ask;
 mod auth;
 mod config;
+mod contract;
 mod docs;
 mod feedback;
+mod page;
 mod problems;
 mod program;
 mod server;
 mod socket;
+mod storage;
+mod tokens;

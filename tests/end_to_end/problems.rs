@@ -76,13 +76,18 @@ async fn what_callers_do_wrong_is_answered_as_shown() {
     let server = TestServer::start().await;
     let ana = server.register("ana").await;
     let ben = server.register("ben").await;
-    let post = |body: &'static str| ana.call(Method::POST, "/api/tokens").header("Content-Type", "application/json").body(body);
+    let post = |body: &'static str| {
+        ana.call(Method::POST, "/api/tokens").header("Content-Type", "application/json").body(body)
+    };
     is_as_shown(&send(post("{\"name\": \"n\"\n\"x\": 1}")).await, "malformed");
     is_as_shown(&server.nobody().get("/api/auth/me").await, "unauthenticated");
     let request = ana.ask(&[&ana]).await;
     let not_asked = ben.answer(&request, json!("approved")).await;
     is_as_shown(&not_asked, "forbidden");
-    is_as_shown(&send(server.nobody().call(Method::POST, "/api/auth/login").header("Origin", "https://x.example")).await, "origin");
+    is_as_shown(
+        &send(server.nobody().call(Method::POST, "/api/auth/login").header("Origin", "https://x.example")).await,
+        "origin",
+    );
     let unknown = ana.post("/api/feedback", json!({"kind": "approval", "prompt": "?", "to": ["anna"]})).await;
     is_as_shown(&unknown, "not_found");
     is_as_shown(&send(ana.call(Method::PUT, "/api/tokens")).await, "method_not_allowed");
@@ -94,7 +99,9 @@ async fn what_callers_do_wrong_is_answered_as_shown() {
     let plain = ana.call(Method::POST, "/api/tokens").header("Content-Type", "text/plain").body("n");
     is_as_shown(&send(plain).await, "unsupported_media_type");
     is_as_shown(&ana.post("/api/tokens", json!({"name": "n", "x": 1})).await, "invalid");
-    let keyed = |name: &str| ana.call(Method::POST, "/api/tokens").header("Idempotency-Key", "k").json(&json!({ "name": name }));
+    let keyed = |name: &str| {
+        ana.call(Method::POST, "/api/tokens").header("Idempotency-Key", "k").json(&json!({ "name": name }))
+    };
     send(keyed("one")).await;
     is_as_shown(&send(keyed("two")).await, "idempotency_mismatch");
 }
@@ -178,10 +185,17 @@ async fn every_path_names_the_methods_it_takes() {
     ];
     for (method, path, allow) in cases {
         let answer = send(nobody.call(method.clone(), path)).await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"), "{method} {path}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            "{method} {path}"
+        );
         assert_eq!(answer.headers["allow"], allow, "{method} {path}");
     }
-    assert_eq!(send(nobody.call(Method::PUT, "/api/tokens")).await.body["detail"], "PUT is not allowed here; GET and POST are.");
+    assert_eq!(
+        send(nobody.call(Method::PUT, "/api/tokens")).await.body["detail"],
+        "PUT is not allowed here; GET and POST are."
+    );
 }
 
 #[tokio::test]
@@ -201,8 +215,16 @@ async fn wrong_bodies_name_their_fields_and_change_nothing() {
         send(ana.call(Method::POST, path).header("Content-Type", "application/json; charset=utf-8").body(body))
     };
     let deep = format!("{{\"name\": {}1{}}}", "[".repeat(5000), "]".repeat(5000)).into_bytes();
-    let malformed: [&[u8]; 8] =
-        [b"", b"{", b"nul", b"{\"name\": \"\xff\"}", b"{\"name\": \"a\nb\"}", b"\xfe\xff\0{", b"{\"name\": 1e999}", &deep];
+    let malformed: [&[u8]; 8] = [
+        b"",
+        b"{",
+        b"nul",
+        b"{\"name\": \"\xff\"}",
+        b"{\"name\": \"a\nb\"}",
+        b"\xfe\xff\0{",
+        b"{\"name\": 1e999}",
+        &deep,
+    ];
     for path in ["/api/tokens", "/api/auth/register", "/api/auth/refresh", "/api/feedback"] {
         for body in malformed {
             let answer = json(path, body.to_vec()).await;
@@ -233,7 +255,8 @@ async fn wrong_bodies_name_their_fields_and_change_nothing() {
     }
     for path in ["/api/auth/login", "/api/auth/session"] {
         let form = |body: &'static str| {
-            let call = server.nobody().call(Method::POST, path).header("Content-Type", "application/x-www-form-urlencoded");
+            let call =
+                server.nobody().call(Method::POST, path).header("Content-Type", "application/x-www-form-urlencoded");
             send(call.body(body))
         };
         assert_eq!(form("username=a").await.fields(), ["password"]);
@@ -243,7 +266,8 @@ async fn wrong_bodies_name_their_fields_and_change_nothing() {
         let as_json = server.nobody().post(path, json!({"username": "a", "password": "b"})).await;
         assert_eq!(as_json.body["errors"][0]["allowed"], json!(["application/x-www-form-urlencoded"]));
     }
-    let types = ["", "text/plain", "application/jsonx", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
+    let types =
+        ["", "text/plain", "application/jsonx", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
     for content_type in types {
         let call = ana.call(Method::POST, "/api/tokens").header("Content-Type", content_type).body("{\"name\": \"n\"}");
         let answer = send(call).await;
@@ -252,7 +276,8 @@ async fn wrong_bodies_name_their_fields_and_change_nothing() {
     }
     let none = send(ana.call(Method::POST, "/api/tokens").body("{\"name\": \"n\"}")).await;
     assert_eq!(none.problem(), "unsupported_media_type");
-    let compressed = ana.call(Method::POST, "/api/tokens").header("Content-Encoding", "gzip").json(&json!({"name": "n"}));
+    let compressed =
+        ana.call(Method::POST, "/api/tokens").header("Content-Encoding", "gzip").json(&json!({"name": "n"}));
     assert_eq!(send(compressed).await.problem(), "unsupported_media_type");
     assert_eq!(ana.get("/api/tokens").await.body["items"], json!([]));
 }
@@ -298,9 +323,23 @@ async fn reading_changes_nothing() {
     let request = ana.ask(&[&ana]).await;
     let id = request["id"].as_str().unwrap();
     let paths = [
-        "/", "/health", "/livez", "/readyz", "/docs", "/openapi.json", "/assets/app.js", "/api/auth/me", "/api/tokens",
-        "/api/feedback", "/api/channels", "/api/auth/logout", "/api/auth/session", "/api/auth/refresh",
-        &format!("/api/feedback/{id}"), &format!("/api/feedback/{id}/cancel"), &format!("/api/feedback/{id}/responses"),
+        "/",
+        "/health",
+        "/livez",
+        "/readyz",
+        "/docs",
+        "/openapi.json",
+        "/assets/app.js",
+        "/api/auth/me",
+        "/api/tokens",
+        "/api/feedback",
+        "/api/channels",
+        "/api/auth/logout",
+        "/api/auth/session",
+        "/api/auth/refresh",
+        &format!("/api/feedback/{id}"),
+        &format!("/api/feedback/{id}/cancel"),
+        &format!("/api/feedback/{id}/responses"),
     ];
     for path in paths {
         let get = ana.call(Method::GET, path).send().await.unwrap();

@@ -70,9 +70,10 @@ impl TestServer {
         Self { running: Some(running), dir, config, client }
     }
 
-    /// The hub's address, without a slash at its end.
+    /// The hub's own address, past any proxy, without a slash at its end.
     pub fn url(&self) -> String {
-        self.running().app().config.public_url.as_str().trim_end_matches('/').into()
+        let config = &self.running().app().config;
+        format!("http://{}{}", config.bind, config.path_prefix)
     }
 
     /// The socket's address.

@@ -16,9 +16,9 @@ use crate::server::{Caller, PASSWORD, TestServer};
 /// What should come at once comes within this, on the slowest machine.
 const SOON: Duration = Duration::from_secs(20);
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
-async fn connect(url: &str, headers: &[(&'static str, String)]) -> Result<Socket, (u16, String)> {
+pub async fn connect(url: &str, headers: &[(&'static str, String)]) -> Result<Socket, (u16, String)> {
     let mut request = url.into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().append(*name, HeaderValue::from_str(value).unwrap());
@@ -34,14 +34,14 @@ async fn connect(url: &str, headers: &[(&'static str, String)]) -> Result<Socket
 }
 
 impl Socket {
-    async fn open(server: &TestServer, caller: &Caller, after: Option<&str>) -> Self {
+    pub async fn open(server: &TestServer, caller: &Caller, after: Option<&str>) -> Self {
         let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
         let bearer = ("authorization", format!("Bearer {}", caller.token.as_ref().unwrap()));
         connect(&format!("{}{query}", server.socket_url()), &[bearer]).await.map_err(|refused| format!("{refused:?}")).unwrap()
     }
 
     /// The next message; `None` when the hub closed the socket.
-    async fn next(&mut self) -> Option<Value> {
+    pub async fn next(&mut self) -> Option<Value> {
         loop {
             match timeout(SOON, self.0.next()).await.expect("a message in time") {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
@@ -55,17 +55,17 @@ impl Socket {
         }
     }
 
-    async fn expect(&mut self, kind: &str) -> Value {
+    pub async fn expect(&mut self, kind: &str) -> Value {
         let message = self.next().await.expect("a message, not the end");
         assert_eq!(message["type"], kind, "{message}");
         message
     }
 
-    async fn say(&mut self, message: Value) {
+    pub async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    async fn answer(&mut self, request: &Value, value: Value) {
+    pub async fn answer(&mut self, request: &Value, value: Value) {
         self.say(json!({"type": "feedback_response", "request_id": request["id"], "value": value})).await;
     }
 
@@ -81,7 +81,7 @@ impl Socket {
     }
 }
 
-async fn delivery_status(caller: &Caller, request: &Value, expected: &str) {
+pub async fn delivery_status(caller: &Caller, request: &Value, expected: &str) {
     let path = format!("/api/feedback/{}/deliveries", request["id"].as_str().unwrap());
     let reached = timeout(SOON, async {
         loop {

@@ -81,7 +81,7 @@ pub trait Harness: Send + Sync {
 /// The moment at which every world begins.
 const BEGIN: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 /// How long a request is open unless a case says otherwise.
-pub(crate) const OPEN: Duration = Duration::from_secs(3600);
+pub(crate) const OPEN: Duration = Duration::from_hours(1);
 
 /// An empty store with its clock, its ids, and an agent that asks.
 pub(crate) struct World {

@@ -64,7 +64,7 @@ pub enum Question {
     Input {
         /// The least number of Unicode scalar values.
         min_length: Option<u32>,
-        /// The greatest number of Unicode scalar values; [`INPUT_MAX`] when absent.
+        /// The greatest number of Unicode scalar values; 10,000 when absent.
         max_length: Option<u32>,
         /// A regular expression that the text matches somewhere (anchor it with `^` and `$`); without look-around and
         /// back-references, so that matching takes linear time.

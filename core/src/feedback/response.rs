@@ -35,7 +35,7 @@ pub struct Response {
     pub id: ResponseId,
     /// The request it is for.
     pub request_id: RequestId,
-    /// Who gave it; `None` when the sender has no account here.
+    /// Who gave it; `null` when the sender has no account here.
     pub by: Option<UserRef>,
     /// The channel it came by; `web` and `api` stand for the page and the HTTP API.
     pub channel: ChannelName,

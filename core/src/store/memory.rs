@@ -148,12 +148,19 @@ impl Store for MemoryStore {
             Scope::AskedByUser(id) => request.asker.user.id == id,
             Scope::Asked(id) => request.asks(id),
         };
-        let found = state.requests.values().rev().filter(|request| {
-            in_scope(request)
-                && query.status.is_none_or(|status| request.state.status() == status)
-                && query.before.is_none_or(|before| request.id < before)
-        });
-        Ok(page(found.take(query.limit + 1).cloned().collect(), query.limit))
+        let before = query.before.map(|id| state.requests.get(&id).map(|request| request.created_event));
+        let mut found: Vec<_> = state
+            .requests
+            .values()
+            .filter(|request| {
+                in_scope(request)
+                    && query.status.is_none_or(|status| request.state.status() == status)
+                    && before.is_none_or(|before| before.is_some_and(|before| request.created_event < before))
+            })
+            .cloned()
+            .collect();
+        found.sort_by_key(|request| std::cmp::Reverse(request.created_event));
+        Ok(page(found, query.limit))
     }
 
     async fn respond(&self, candidate: Candidate) -> Result<Option<Recorded>> {

@@ -118,14 +118,14 @@ pub enum Scope {
     Asked(UserId),
 }
 
-/// Which requests a list holds: newest first, after the one that the page before ended with.
+/// Which requests a list holds: newest first, by the events of their creation.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestQuery {
     /// Whose.
     pub scope: Scope,
     /// Only these.
     pub status: Option<Status>,
-    /// Only those with a smaller id.
+    /// Only those put before this one, with which the page before ended; none when it is not known.
     pub before: Option<RequestId>,
     /// At most this many.
     pub limit: usize,

@@ -136,7 +136,12 @@ impl<T: IntoResponse> IntoResponse for WithCookies<T> {
     }
 }
 
-fn described(status: u16, description: &'static str, content: Vec<MetaMediaType>, headers: Vec<MetaHeader>) -> MetaResponses {
+fn described(
+    status: u16,
+    description: &'static str,
+    content: Vec<MetaMediaType>,
+    headers: Vec<MetaHeader>,
+) -> MetaResponses {
     let response = MetaResponse { description, status: Some(status), status_range: None, content, headers };
     MetaResponses { responses: vec![response] }
 }

@@ -15,8 +15,9 @@ use super::{
 ///
 /// `malformed` where it is not JSON, with line and column; `invalid` where it is not a `T`, with the field.
 pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| Problem::malformed(format!("The body is not UTF-8: byte {} is wrong.", error.valid_up_to() + 1)))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Problem::malformed(format!("The body is not UTF-8: byte {} is wrong.", error.valid_up_to() + 1))
+    })?;
     if text.trim().is_empty() {
         return Err(Problem::malformed("The body is empty; it must be JSON."));
     }
@@ -152,11 +153,31 @@ mod tests {
             (r#"{"kind":"approval","prompt":"p"}"#.to_owned(), "to", "is required", ""),
             (format!("{{{base},\"colour\":1}}"), "colour", "is not known here", "prompt"),
             (format!("{{{base},\"prompt\":\"again\"}}"), "prompt", "stands twice", ""),
-            (r#"{"kind":"vote","prompt":"p","to":["ana"]}"#.into(), "kind", "\"vote\" is none of the values", "approval"),
+            (
+                r#"{"kind":"vote","prompt":"p","to":["ana"]}"#.into(),
+                "kind",
+                "\"vote\" is none of the values",
+                "approval",
+            ),
             (format!("{{{base},\"multiple\":\"yes\"}}"), "multiple", "expected a boolean, found a string", ""),
-            (format!("{{{base},\"expires_in\":-1}}"), "expires_in", "expected a whole number, not negative, found integer `-1`", ""),
-            (format!("{{{base},\"options\":[{{\"value\":\"a\"}},{{\"value\":5}}]}}"), "options[1].value", "expected a string, found integer `5`", ""),
-            (format!("{{{base},\"options\":[{{\"value\":\"a\",\"colour\":1}}]}}"), "options[0].colour", "is not known here", "label"),
+            (
+                format!("{{{base},\"expires_in\":-1}}"),
+                "expires_in",
+                "expected a whole number, not negative, found integer `-1`",
+                "",
+            ),
+            (
+                format!("{{{base},\"options\":[{{\"value\":\"a\"}},{{\"value\":5}}]}}"),
+                "options[1].value",
+                "expected a string, found integer `5`",
+                "",
+            ),
+            (
+                format!("{{{base},\"options\":[{{\"value\":\"a\",\"colour\":1}}]}}"),
+                "options[0].colour",
+                "is not known here",
+                "label",
+            ),
             (format!("{{{base},\"options\":[{{\"label\":\"a\"}}]}}"), "options[0].value", "is required", ""),
             (format!("{{{base},\"metadata\":{{\"a\":{{\"b\":1,\"b\":2}}}}}}"), "metadata.a.b", "stands twice", ""),
             (format!("{{{base},\"context\":\"a\\u0000b\"}}"), "context", "holds a NUL character", ""),

@@ -48,7 +48,8 @@ impl<'a> ApiExtractor<'a> for IdempotencyKey {
         let mut values = request.headers().get_all(NAME).iter();
         let (first, more) = (values.next(), values.next());
         let Some(value) = first else { return Ok(Self(None)) };
-        let visible = |value: &&[u8]| !value.is_empty() && value.len() <= KEY_MAX && value.iter().all(u8::is_ascii_graphic);
+        let visible =
+            |value: &&[u8]| !value.is_empty() && value.len() <= KEY_MAX && value.iter().all(u8::is_ascii_graphic);
         let key = Some(value.as_bytes()).filter(visible).filter(|_| more.is_none());
         let key = key.ok_or_else(|| {
             let fault = FieldError::new(NAME, "expected one header with 1 to 255 visible ASCII characters");

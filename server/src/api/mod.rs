@@ -39,14 +39,8 @@ use crate::app::App;
 pub use tag::Tag;
 
 /// Every operation.
-type Operations = (
-    site::SiteApi,
-    health::HealthApi,
-    auth::AuthApi,
-    tokens::TokensApi,
-    feedback::FeedbackApi,
-    channels::ChannelsApi,
-);
+type Operations =
+    (site::SiteApi, health::HealthApi, auth::AuthApi, tokens::TokensApi, feedback::FeedbackApi, channels::ChannelsApi);
 
 fn operations(app: &Arc<App>) -> Operations {
     let app = || app.clone();
@@ -81,5 +75,8 @@ pub fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
 /// The OpenAPI document, as `/openapi.json` has it.
 #[must_use]
 pub fn openapi(app: &Arc<App>) -> serde_json::Value {
-    openapi::document(&OpenApiService::new(operations(app), "Hearback", env!("CARGO_PKG_VERSION")), &app.config.path_prefix)
+    openapi::document(
+        &OpenApiService::new(operations(app), "Hearback", env!("CARGO_PKG_VERSION")),
+        &app.config.path_prefix,
+    )
 }

@@ -1,104 +1,23 @@
 //! Every error of the API: RFC 9457 problems, with a stable type for each case.
 
+mod document;
+mod kind;
+
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use hearback_core::{
-    ErrorKind,
-    error::FieldError,
-    feedback::RequestDocument,
-};
+use hearback_core::{ErrorKind, error::FieldError, feedback::RequestDocument};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Response, error::ResponseError};
-use poem_openapi::{
-    ApiResponse,
-    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
-};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::schema;
+pub use document::ProblemDocument;
+pub(super) use document::text_header;
+pub use kind::ProblemKind;
 
 /// Seconds after which a caller may try again when the database does not answer.
 const RETRY_AFTER: u64 = 1;
 
 /// The content type of every error.
 pub const CONTENT_TYPE: &str = "application/problem+json";
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident, $code:literal, $status:literal, $title:literal;)*) => {
-        /// What kind of problem it is: one for each row of the table in `docs/contract/README.md`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum ProblemKind {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl ProblemKind {
-            /// Every kind, in the order of the table.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The last part of its `type`.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$name => $code),* }
-            }
-
-            /// The HTTP status.
-            #[must_use]
-            pub const fn status(self) -> u16 {
-                match self { $(Self::$name => $status),* }
-            }
-
-            /// A few words for people; the same for every problem of the kind.
-            #[must_use]
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title),* }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// The body is not JSON, or a path, query or header cannot be read.
-    Malformed, "malformed", 400, "The request cannot be read";
-    /// No, a malformed, an expired or a foreign token; a wrong password.
-    Unauthenticated, "unauthenticated", 401, "Not signed in";
-    /// The caller may not do this.
-    Forbidden, "forbidden", 403, "Not allowed";
-    /// The call came from a page of an unknown origin, or without its CSRF token.
-    Origin, "origin", 403, "Unknown origin";
-    /// Nobody may register.
-    RegistrationClosed, "registration_closed", 403, "Registration is closed";
-    /// No such path or object, or it is not the caller's.
-    NotFound, "not_found", 404, "Not found";
-    /// The path does not take this method.
-    MethodNotAllowed, "method_not_allowed", 405, "Method not allowed";
-    /// Somebody else answered first.
-    Late, "late", 409, "Already answered";
-    /// The asker took the question back.
-    Cancelled, "cancelled", 409, "Cancelled";
-    /// A request that is no longer pending cannot be cancelled.
-    Ended, "ended", 409, "Already over";
-    /// The e-mail or username belongs to another account.
-    Taken, "taken", 409, "Already taken";
-    /// The first call with this idempotency key has not answered yet.
-    IdempotencyRunning, "idempotency_running", 409, "Still running";
-    /// The deadline has passed.
-    Expired, "expired", 410, "Expired";
-    /// The body is above the limit.
-    TooLarge, "too_large", 413, "Too large";
-    /// The body is of a content type that is not read here.
-    UnsupportedMediaType, "unsupported_media_type", 415, "Content type not read";
-    /// A field is unknown, missing, of the wrong type or out of range.
-    Invalid, "invalid", 422, "Invalid";
-    /// The idempotency key was used with another body.
-    IdempotencyMismatch, "idempotency_mismatch", 422, "Key used before";
-    /// A limit is reached.
-    TooManyRequests, "too_many_requests", 429, "Too many requests";
-    /// A fault of the hub.
-    Internal, "internal", 500, "Fault of the hub";
-    /// The hub is stopping, or its database does not answer.
-    Unavailable, "unavailable", 503, "Not available";
-}
 
 /// An error of an operation. Its text is safe to show: no secret and nothing internal is in it.
 #[derive(Clone)]
@@ -126,7 +45,8 @@ impl Problem {
 
     /// Who calls is not known.
     pub fn unauthenticated(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ProblemKind::Unauthenticated, detail).with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        Self::new(ProblemKind::Unauthenticated, detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// The caller may not do this.
@@ -156,7 +76,8 @@ impl Problem {
             Some(found) => format!("The body is {found}."),
             None => "The body has no Content-Type.".into(),
         };
-        let fault = FieldError::new("Content-Type", "not a content type that is read here").allowing(read.iter().copied());
+        let fault =
+            FieldError::new("Content-Type", "not a content type that is read here").allowing(read.iter().copied());
         Self::new(ProblemKind::UnsupportedMediaType, detail).with_errors(vec![fault])
     }
 
@@ -295,88 +216,9 @@ impl ResponseError for Problem {
     }
 }
 
-/// An error.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Problem")]
-pub struct ProblemDocument {
-    /// The stable name of the case, `urn:hearback:problem:…`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The case in a few words. May be reworded.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// A sentence for people. May be reworded.
-    pub detail: String,
-    /// The `X-Request-Id` of the answer, for the log.
-    pub request_id: String,
-    /// The fields at fault, where fields are.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldError>,
-    /// On `late`, `cancelled`, `expired` and `ended`: the request, with who won.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub feedback: Option<RequestDocument>,
-}
-
-/// What the document says of each status. 405 is not among them: it is the answer of a path, not of an operation.
-const STATUSES: [(u16, &str); 12] = [
-    (400, "`malformed`: the body is not JSON, or a path, query or header cannot be read."),
-    (401, "`unauthenticated`: no, a malformed, an expired or a foreign token, or a wrong password."),
-    (403, "`forbidden`: this is not yours to do; `origin`: the page that calls is unknown; `registration_closed`."),
-    (404, "`not_found`: no such object, or it is not yours."),
-    (409, "`late`, `cancelled`, `ended`, `taken` or `idempotency_running`: what is there already speaks against it."),
-    (410, "`expired`: the deadline has passed."),
-    (413, "`too_large`: the body is larger than 1 MiB."),
-    (415, "`unsupported_media_type`: the body is of a content type that is not read here."),
-    (422, "`invalid`: fields are not as they must be; `idempotency_mismatch`: the key was used with another body."),
-    (429, "`too_many_requests`: a limit is reached."),
-    (500, "`internal`: a fault of the hub."),
-    (503, "`unavailable`: the hub is stopping, or its database does not answer."),
-];
-
-impl ApiResponse for Problem {
-    fn meta() -> MetaResponses {
-        let response = |(status, description)| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema: schema::reference::<ProblemDocument>() }],
-            headers: match status {
-                401 => vec![text_header("WWW-Authenticate", "`Bearer`.")],
-                429 | 503 => vec![text_header("Retry-After", "Seconds after which another try may help.")],
-                _ => Vec::new(),
-            },
-        };
-        MetaResponses { responses: STATUSES.map(response).into() }
-    }
-
-    fn register(registry: &mut Registry) {
-        schema::register_answer::<ProblemDocument>(registry);
-    }
-}
-
-/// The description of a header that holds a text.
-pub(super) fn text_header(name: &str, description: &str) -> MetaHeader {
-    MetaHeader {
-        name: name.into(),
-        description: Some(description.into()),
-        required: false,
-        deprecated: false,
-        schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_status_but_405_is_documented_for_operations() {
-        for kind in ProblemKind::ALL {
-            let documented = STATUSES.iter().any(|(status, text)| *status == kind.status() && text.contains(kind.code()));
-            assert_eq!(documented, *kind != ProblemKind::MethodNotAllowed, "{kind:?}");
-        }
-    }
 
     #[test]
     fn a_fault_of_the_hub_shows_nothing_internal() {

@@ -139,7 +139,9 @@ mod tests {
     #[test]
     fn programs_that_name_json_get_json_and_all_others_the_page() {
         let json = |text| prefers_json(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(text))]));
-        for yes in ["application/json", "application/json, */*;q=0.1", "Application/JSON", "text/html;q=0.5, application/json"] {
+        for yes in
+            ["application/json", "application/json, */*;q=0.1", "Application/JSON", "text/html;q=0.5, application/json"]
+        {
             assert!(json(yes), "{yes}");
         }
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";

@@ -98,7 +98,8 @@ pub(super) fn require_csrf(headers: &HeaderMap) -> Result<(), Problem> {
     if same {
         return Ok(());
     }
-    let detail = "A call with cookies that changes something needs the header X-CSRF-Token, equal to the cookie hb_csrf.";
+    let detail =
+        "A call with cookies that changes something needs the header X-CSRF-Token, equal to the cookie hb_csrf.";
     Err(Problem::new(ProblemKind::Origin, detail))
 }
 
@@ -126,11 +127,15 @@ mod tests {
         let headers = |cookie: &'static str, header: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.insert("Cookie", HeaderValue::from_static(cookie));
-            headers.extend(header.map(|text| (http::HeaderName::from_static("x-csrf-token"), HeaderValue::from_static(text))));
+            headers.extend(
+                header.map(|text| (http::HeaderName::from_static("x-csrf-token"), HeaderValue::from_static(text))),
+            );
             require_csrf(&headers).is_ok()
         };
         assert!(headers("a=b; hb_csrf=t; c=d", Some("t")));
-        for (cookie, header) in [("hb_csrf=t", None), ("hb_csrf=t", Some("u")), ("hb_csrf=", Some("")), ("a=b", Some(""))] {
+        for (cookie, header) in
+            [("hb_csrf=t", None), ("hb_csrf=t", Some("u")), ("hb_csrf=", Some("")), ("a=b", Some(""))]
+        {
             assert!(!headers(cookie, header), "{cookie} {header:?}");
         }
     }

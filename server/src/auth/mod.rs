@@ -2,6 +2,7 @@
 
 mod access_token;
 mod cookies;
+mod extract;
 mod origin;
 mod password;
 mod principal;
@@ -25,10 +26,11 @@ use crate::{
 };
 
 pub use cookies::Cookies;
-pub(crate) use origin::origin;
-pub(crate) use principal::{bearer, is_safe};
+pub use extract::{Authenticated, SignedIn};
 pub use origin::Origins;
-pub use principal::{Agent, Authenticated, Person, Principal, SignedIn, Via};
+pub(crate) use origin::origin;
+pub use principal::{Agent, Person, Principal, Via};
+pub(crate) use principal::{bearer, is_safe};
 pub use service_token::{CreatedToken, NewServiceToken};
 pub use sign_in::{Registration, SignIn};
 

@@ -133,7 +133,9 @@ mod tests {
         for known in ["http://127.0.0.1:8123", "http://localhost:8123", "http://[::1]:8123", "https://other.example"] {
             assert!(local.knows(known), "{known}");
         }
-        for unknown in ["http://localhost", "https://localhost:8123", "http://127.0.0.1:8124", "null", "", "http://evil.example"] {
+        for unknown in
+            ["http://localhost", "https://localhost:8123", "http://127.0.0.1:8124", "null", "", "http://evil.example"]
+        {
             assert!(!local.knows(unknown), "{unknown}");
         }
         let public = origins("https://hub.example/", "0.0.0.0:8000");

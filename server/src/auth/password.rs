@@ -67,7 +67,8 @@ impl Passwords {
             let _turn = turn;
             work()
         });
-        work.await.map_err(|error| Error::new(ErrorKind::Unexpected, "password", "hashing broke off").with_source(error))?
+        work.await
+            .map_err(|error| Error::new(ErrorKind::Unexpected, "password", "hashing broke off").with_source(error))?
     }
 }
 

@@ -127,7 +127,12 @@ impl Auth {
     /// # Errors
     ///
     /// When the database does not answer.
-    pub async fn tokens(&self, owner: &Person, before: Option<TokenId>, limit: usize) -> Result<Page<ServiceToken>, Problem> {
+    pub async fn tokens(
+        &self,
+        owner: &Person,
+        before: Option<TokenId>,
+        limit: usize,
+    ) -> Result<Page<ServiceToken>, Problem> {
         Ok(self.accounts.tokens(owner.user.id, before, limit).await?)
     }
 

@@ -125,10 +125,14 @@ impl Auth {
         let (text, next) = self.new_refresh();
         match self.accounts.rotate_refresh(&digest::sha256(token.as_bytes()), next).await? {
             Rotated::New { account, family } => self.signed_in(account, family, text),
-            Rotated::Unknown => Err(Problem::unauthenticated("The refresh token is unknown or has expired. Sign in again.")),
+            Rotated::Unknown => {
+                Err(Problem::unauthenticated("The refresh token is unknown or has expired. Sign in again."))
+            }
             Rotated::Reused => {
                 tracing::warn!("a refresh token was used twice: its sign-in is revoked");
-                Err(Problem::unauthenticated("The refresh token was used before, so its sign-in has ended. Sign in again."))
+                Err(Problem::unauthenticated(
+                    "The refresh token was used before, so its sign-in has ended. Sign in again.",
+                ))
             }
         }
     }
@@ -185,7 +189,8 @@ fn check(new: &Registration) -> Result<(String, String), Vec<FieldError>> {
         let given = new.username.is_some();
         // Where the e-mail is wrong as well, that fault is enough.
         if given || faults.iter().all(|fault| fault.field != "email") {
-            let detail = if given { rule.into() } else { format!("none can be made from the e-mail: give one ({rule})") };
+            let detail =
+                if given { rule.into() } else { format!("none can be made from the e-mail: give one ({rule})") };
             faults.push(FieldError::new("username", detail));
         }
     }
@@ -196,7 +201,8 @@ fn email_fault(email: &str) -> Option<FieldError> {
     let special = |c: char| c.is_control() || c.is_whitespace() || r#"<>()[],;:"\"#.contains(c);
     let good = match email.split_once('@') {
         Some((local, domain)) => {
-            let sides = [local, domain].iter().all(|side| !side.is_empty() && !side.starts_with('.') && !side.ends_with('.'));
+            let sides =
+                [local, domain].iter().all(|side| !side.is_empty() && !side.starts_with('.') && !side.ends_with('.'));
             sides && !domain.contains('@') && email.len() <= EMAIL_MAX && !email.contains(special)
         }
         None => false,
@@ -224,7 +230,8 @@ mod tests {
     use super::*;
 
     fn checked(email: &str, password: &str, username: Option<&str>) -> Result<(String, String), Vec<String>> {
-        let new = Registration { email: email.into(), password: password.into(), username: username.map(str::to_owned) };
+        let new =
+            Registration { email: email.into(), password: password.into(), username: username.map(str::to_owned) };
         check(&new).map_err(|faults| faults.into_iter().map(|fault| fault.field).collect())
     }
 
@@ -245,12 +252,22 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         let long = format!("{}@example.org", "a".repeat(250));
-        for email in ["", "ana", "@b", "a@", "a@b@c", "a b@c", "a@b\n", "a\0@b", "a@b\r\nBcc: c@d", "<a@b>", "a@.b", &long] {
-            assert_eq!(checked(email.trim_end_matches(' '), "lamp 1234", Some("ana")).is_ok(), email == "a@b\n", "{email:?}");
+        for email in
+            ["", "ana", "@b", "a@", "a@b@c", "a b@c", "a@b\n", "a\0@b", "a@b\r\nBcc: c@d", "<a@b>", "a@.b", &long]
+        {
+            assert_eq!(
+                checked(email.trim_end_matches(' '), "lamp 1234", Some("ana")).is_ok(),
+                email == "a@b\n",
+                "{email:?}"
+            );
         }
         let uuid = "01a1f84a-95c0-7f2b-9cf4-bb99f4bea973";
         for username in ["", "a", &"a".repeat(41), "-ana", "an a", "ana@b", "än", "ana\0", uuid] {
-            assert_eq!(checked("ana@example.org", "lamp 1234", Some(username)), Err(vec!["username".into()]), "{username}");
+            assert_eq!(
+                checked("ana@example.org", "lamp 1234", Some(username)),
+                Err(vec!["username".into()]),
+                "{username}"
+            );
         }
         assert_eq!(checked("ä@example.org", "lamp 1234", None), Err(vec!["username".into()]));
         assert_eq!(checked("x", "short", Some("-")), Err(vec!["email".into(), "password".into(), "username".into()]));

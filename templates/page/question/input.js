@@ -10,7 +10,8 @@ export function createInput({ request, draft, onInput }) {
   const { min_length: min, max_length: max, pattern } = request;
   const errors = createErrors();
   const id = `input-${request.id}`;
-  const long = !(max <= ONE_LINE) && !pattern;
+  // No limit is a null, which counts as 0 in a comparison.
+  const long = (max ?? Infinity) > ONE_LINE && !pattern;
   const box = h(long ? 'textarea' : 'input', {
     id,
     name: 'value',

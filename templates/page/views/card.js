@@ -27,7 +27,8 @@ export function drawCard(page, first, { alone = false } = {}) {
   const prompt = markdown(request.prompt, 'prompt');
   prompt.id = promptId;
   const { name, behind } = asker(request);
-  const others = people(request.to, store.state.me);
+  const { me } = store.state;
+  const others = people(request.to, me);
   const element = h(
     'article',
     { class: 'card', 'aria-labelledby': promptId, data: { requestId: request.id, kind: request.kind } },
@@ -42,7 +43,9 @@ export function drawCard(page, first, { alone = false } = {}) {
         h(
           'p',
           { class: 'muted' },
-          behind && behind !== name ? [`for ${behind === store.state.me?.username ? 'you' : behind} · `] : null,
+          behind && behind !== name
+            ? `${behind === me?.username ? 'with your token' : `with ${behind}’s token`} · `
+            : null,
           age,
           alone
             ? null

@@ -133,6 +133,13 @@ function newToken(token, { store }) {
     secret('Webhook secret', token.webhook_secret, 'new-token-webhook-secret'),
     h('div', { class: 'lines-head' }, h('span', { class: 'label' }, 'Try it in a shell'), copyButton(lines)),
     h('pre', { class: 'lines', id: 'new-token-lines', tabIndex: 0 }, lines),
+    h(
+      'p',
+      { class: 'hint' },
+      'Where the shell does not find ',
+      h('code', {}, 'hearback'),
+      ', write the path to the program that runs this hub.',
+    ),
   );
 }
 
@@ -145,23 +152,22 @@ function row(token, { api }, onRevoked) {
       class: 'quiet small',
       data: { revoke: token.id },
       'aria-label': `Revoke ${token.name}`,
-      onclick: () => confirm.showModal(),
+      onclick: () => {
+        confirm.showModal();
+        keep.focus();
+      },
     },
     'Revoke',
   );
   const yes = h('button', { type: 'button', class: 'reject', onclick: revoke }, 'Revoke');
+  const keep = h('button', { type: 'button', onclick: () => confirm.close() }, 'Keep it');
   const confirm = h(
     'dialog',
     { 'aria-label': `Revoke ${token.name}?` },
     h('h2', {}, `Revoke “${token.name}”?`),
     h('p', {}, 'Programs that use it are cut off at once, and what they wait for with it ends. This cannot be undone.'),
     trouble,
-    h(
-      'div',
-      { class: 'actions' },
-      yes,
-      h('button', { type: 'button', autofocus: true, onclick: () => confirm.close() }, 'Keep it'),
-    ),
+    h('div', { class: 'actions' }, yes, keep),
   );
 
   async function revoke() {

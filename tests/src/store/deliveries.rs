@@ -52,7 +52,7 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     let (world, people) = World::with_people(harness, &["ana"]).await;
     let first = world.create(world.ask(&people)).await;
     let mut later = world.ask(&people);
-    let due = world.now().after(Duration::from_secs(300));
+    let due = world.now().after(Duration::from_mins(5));
     later.deliveries[0].state = DeliveryState::Queued { due };
     world.create(later).await;
 
@@ -60,7 +60,7 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     let claims = world.store.claim_sends(world.now(), lease, 10).await.unwrap();
     assert_eq!(claims.claimed.len(), 1);
     assert_eq!(claims.next_due, Some(due), "what was just claimed is no unclaimed piece");
-    world.clock.advance(LEASE - Duration::from_micros(1));
+    world.clock.advance(LEASE.checked_sub(Duration::from_micros(1)).unwrap());
     assert!(world.store.claim_sends(world.now(), lease, 10).await.unwrap().claimed.is_empty());
     world.clock.advance(Duration::from_micros(1));
     let lease = world.now().after(LEASE);
@@ -72,7 +72,7 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     assert_eq!(claim.delivery.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(claim.delivery, world.delivery(&first).await);
 
-    world.clock.advance(Duration::from_secs(600));
+    world.clock.advance(Duration::from_mins(10));
     let claims = world.store.claim_sends(world.now(), world.now().after(LEASE), 1).await.unwrap();
     assert_eq!(claims.claimed[0].request.id, first.id, "the longest overdue comes first");
     assert_eq!(claims.next_due, Some(due), "what did not fit is due already");
@@ -85,7 +85,7 @@ pub async fn an_attempt_ends_with_its_state(harness: &dyn Harness) {
     let states = [
         DeliveryState::Sent { receipt: receipt("r1") },
         DeliveryState::Delivered { receipt: receipt("r2") },
-        DeliveryState::Queued { due: world.now().after(Duration::from_secs(3600)) },
+        DeliveryState::Queued { due: world.now().after(Duration::from_hours(1)) },
         DeliveryState::Failed { reason: reason() },
         DeliveryState::Skipped { reason: reason() },
         DeliveryState::Unknown { reason: reason() },

@@ -101,7 +101,7 @@ pub async fn lists_hold_one_status(harness: &dyn Harness) {
         world.tick();
         let mut new = world.ask(&people);
         if index == 2 {
-            new.request.expires_at = world.now().after(Duration::from_secs(60));
+            new.request.expires_at = world.now().after(Duration::from_mins(1));
         }
         requests.push(world.create(new).await);
     }

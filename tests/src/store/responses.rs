@@ -175,7 +175,7 @@ pub async fn requests_expire_in_the_order_of_their_deadlines(harness: &dyn Harne
     let deadline = |index: usize| Some(requests[index].expires_at);
     let status = async |index: usize| world.store.request(requests[index].id).await.unwrap().unwrap().state.status();
     assert_eq!(world.store.expire(world.now(), 10).await.unwrap(), (0, deadline(1)));
-    world.clock.advance(Duration::from_secs(180));
+    world.clock.advance(Duration::from_mins(3));
     assert_eq!(world.store.expire(world.now(), 1).await.unwrap(), (1, deadline(2)));
     assert_eq!(status(1).await, Status::Expired);
     assert_eq!(status(2).await, Status::Pending);

@@ -73,19 +73,26 @@ impl Allowed {
 /// their names.
 fn pattern(path: &str) -> (String, Vec<String>) {
     let mut names = Vec::new();
-    let segments = path.split('/').map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some(name) => {
-            names.push(name.to_owned());
-            format!(":param{}", names.len() - 1)
-        }
-        None => segment.to_owned(),
-    });
+    let segments =
+        path.split('/').map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(name) => {
+                names.push(name.to_owned());
+                format!(":param{}", names.len() - 1)
+            }
+            None => segment.to_owned(),
+        });
     let pattern = segments.collect::<Vec<_>>().join("/");
     (pattern, names)
 }
 
 /// The answer to a call that failed.
-pub(super) fn answer(error: Error, said: &Said, pattern: Option<&str>, allowed: &Allowed, request_id: &str) -> Response {
+pub(super) fn answer(
+    error: Error,
+    said: &Said,
+    pattern: Option<&str>,
+    allowed: &Allowed,
+    request_id: &str,
+) -> Response {
     if error.is_from_response() && !(error.status().is_client_error() || error.status().is_server_error()) {
         return error.into_response();
     }

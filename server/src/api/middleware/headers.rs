@@ -8,7 +8,8 @@ use super::Said;
 /// For answers that are no pages: nothing in them is run, loaded or framed.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-const ALWAYS: [(HeaderName, &str); 2] = [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "no-referrer")];
+const ALWAYS: [(HeaderName, &str); 2] =
+    [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "no-referrer")];
 
 /// Adds what is missing.
 pub(super) fn add(said: &Said, response: &mut Response) {

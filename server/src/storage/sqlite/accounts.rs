@@ -248,18 +248,18 @@ macro_rules! select_token {
     };
 }
 
-const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users)";
+pub(super) const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users)";
 pub(super) const BY_ID: &str = select_account!("id = ?1");
-const BY_EMAIL: &str = select_account!("email = ?1");
-const BY_USERNAME: &str = select_account!("username = ?1");
-const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
+pub(super) const BY_EMAIL: &str = select_account!("email = ?1");
+pub(super) const BY_USERNAME: &str = select_account!("username = ?1");
+pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
     VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)";
-const TOKENS: &str = select_token!("user_id = ?1 AND id < ?2 AND revoked_at IS NULL ORDER BY id DESC LIMIT ?3");
-const BY_HASH: &str = select_token!("hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)");
-const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
+pub(super) const TOKENS: &str = select_token!("user_id = ?1 AND id < ?2 AND revoked_at IS NULL ORDER BY id DESC LIMIT ?3");
+pub(super) const BY_HASH: &str = select_token!("hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)");
+pub(super) const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
     expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const REVOKE: &str = "UPDATE service_tokens SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL";
-const TOUCH: &str =
+pub(super) const REVOKE: &str = "UPDATE service_tokens SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL";
+pub(super) const TOUCH: &str =
     "UPDATE service_tokens SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
-const KEPT: &str = "SELECT fingerprint, sealed FROM idempotency WHERE key = ?1";
-const KEEP: &str = "INSERT INTO idempotency (key, fingerprint, sealed, at) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const KEPT: &str = "SELECT fingerprint, sealed FROM idempotency WHERE key = ?1";
+pub(super) const KEEP: &str = "INSERT INTO idempotency (key, fingerprint, sealed, at) VALUES (?1, ?2, ?3, ?4)";

@@ -43,10 +43,11 @@ pub(super) async fn write(unit: &mut Unit<'_>, over: &[Over]) -> Result<(), Faul
     .await?;
     let asked: Vec<_> = over
         .iter()
-        .flat_map(|Over { request, .. }| request.terms.to.iter().map(|person| (person.id.uuid(), request.id.uuid())))
+        .flat_map(|Over { request, .. }| request.terms.to.iter().map(move |person| (person.id, request)))
         .collect();
     rows::write(unit.writer, ASKED_HEAD, &asked, ASKED_TAIL, |values, (user, request)| {
-        values.push_bind(*user).push_bind(*request);
+        values.push_bind(user.uuid()).push_bind(rows::signed(request.created_event.0));
+        values.push_bind(request.state.status().as_str());
     })
     .await?;
     for Over { request, noted } in over {
@@ -102,24 +103,24 @@ impl Write for Cancel {
     }
 }
 
-const END_HEAD: &str = "WITH given (id, status, ended_at, outcome) AS (";
-const END_TAIL: &str = ") UPDATE feedback_requests \
+pub(super) const END_HEAD: &str = "WITH given (id, status, ended_at, outcome) AS (";
+pub(super) const END_TAIL: &str = ") UPDATE feedback_requests \
     SET status = given.status, ended_at = given.ended_at, outcome = given.outcome \
     FROM given WHERE feedback_requests.id = given.id AND feedback_requests.status = 'pending'";
 // What nobody saw has nothing to settle; what was sent is to be settled.
-const SETTLE_HEAD: &str = "WITH given (request_id, noted) AS (";
-const SETTLE_TAIL: &str = ") UPDATE deliveries SET \
+pub(super) const SETTLE_HEAD: &str = "WITH given (request_id, noted) AS (";
+pub(super) const SETTLE_TAIL: &str = ") UPDATE deliveries SET \
     status = CASE WHEN status IN ('queued', 'skipped') THEN 'settled' ELSE status END, \
     settle_due_at = CASE WHEN status IN ('queued', 'skipped') THEN NULL ELSE given.noted END, \
     settle_tries = 0, due_at = NULL, reason = NULL \
     FROM given WHERE deliveries.request_id = given.request_id \
     AND deliveries.status IN ('queued', 'skipped', 'sent', 'delivered', 'read')";
-const ASKED_HEAD: &str = "WITH given (user_id, request_id) AS (";
-const ASKED_TAIL: &str = ") UPDATE asked SET pending = 0 \
-    FROM given WHERE asked.user_id = given.user_id AND asked.request_id = given.request_id";
-const DUE: &str = concat!(
+pub(super) const ASKED_HEAD: &str = "WITH given (user_id, created_event, status) AS (";
+pub(super) const ASKED_TAIL: &str = ") UPDATE asked SET status = given.status FROM given \
+    WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
+pub(super) const DUE: &str = concat!(
     "SELECT ",
     rows::request_columns!(),
     " FROM feedback_requests r WHERE r.status = 'pending' AND r.expires_at <= ?1 ORDER BY r.expires_at LIMIT ?2"
 );
-const NEXT_DEADLINE: &str = "SELECT min(expires_at) FROM feedback_requests WHERE status = 'pending'";
+pub(super) const NEXT_DEADLINE: &str = "SELECT min(expires_at) FROM feedback_requests WHERE status = 'pending'";

@@ -122,3 +122,10 @@ fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 fn fault(error: MigrateError) -> Error {
     refuse(format!("cannot migrate: {error}")).with_source(error)
 }
+
+/// The files of all migrations, in their order.
+#[cfg(test)]
+pub(super) fn files() -> Vec<String> {
+    let both = |(version, name, ..): &(i64, &str, _, _)| ["down", "up"].map(|way| format!("{version:04}_{name}.{way}.sql"));
+    MIGRATIONS.iter().flat_map(both).collect()
+}

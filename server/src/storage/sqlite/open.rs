@@ -85,8 +85,11 @@ impl Place {
             // macOS only: what synchronisation means everywhere else.
             .pragma("fullfsync", "ON")
             .pragma("journal_size_limit", "67108864")
+            // In pages of 4 KiB. The pages that every commit changes are carried into the database once for many commits.
             .pragma("wal_autocheckpoint", "8192")
             .pragma("cache_size", "-16384")
+            // Where a statement of many rows notes how to take itself back.
+            .pragma("temp_store", "MEMORY")
             .statement_cache_capacity(WRITER_STATEMENTS);
         options.connect().await.map_err(|error| {
             let Fault(inner) = error.into();

@@ -121,14 +121,14 @@ macro_rules! select_person {
     };
 }
 
-const FIND: &str = concat!(
+pub(super) const FIND: &str = concat!(
     select_person!("u.username IN (SELECT value FROM json_each(?1))"),
     " UNION ALL ",
     select_person!("u.email IN (SELECT value FROM json_each(?1)) AND u.email_confirmed = 1"),
     " UNION ALL ",
     select_person!("u.id IN (SELECT unhex(value) FROM json_each(?2))"),
 );
-const AT: &str = "SELECT u.id, u.username FROM addresses a CROSS JOIN users u ON u.id = a.user_id \
+pub(super) const AT: &str = "SELECT u.id, u.username FROM addresses a CROSS JOIN users u ON u.id = a.user_id \
     WHERE a.channel = ?1 AND a.address = ?2 AND a.confirmed = 1";
-const INSERT: &str = "INSERT INTO users (id, username, email, email_confirmed, preference, role, created_at) \
+pub(super) const INSERT: &str = "INSERT INTO users (id, username, email, email_confirmed, preference, role, created_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, 'member', ?6)";

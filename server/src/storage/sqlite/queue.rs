@@ -89,6 +89,7 @@ impl<W: Write> AnyJob for Job<W, W::Answer> {
 }
 
 /// What is asked of the writer.
+#[expect(clippy::large_enum_variant, reason = "creations are what is written most: a box for each would cost more")]
 pub(super) enum Command {
     Create(Job<Creation, Created>),
     Respond(Job<Candidate, Option<Recorded>>),

@@ -96,11 +96,11 @@ async fn insert(unit: &mut Unit<'_>, new: &[(Response, Option<String>)]) -> Resu
     Ok(())
 }
 
-const EARLIER_HEAD: &str = "WITH given (channel, event) AS (";
-const EARLIER_TAIL: &str = concat!(
+pub(super) const EARLIER_HEAD: &str = "WITH given (channel, event) AS (";
+pub(super) const EARLIER_TAIL: &str = concat!(
     ") SELECT ",
     rows::response_columns!(),
     " FROM given CROSS JOIN responses s ON s.channel = given.channel AND s.event = given.event AND s.event IS NOT NULL"
 );
-const INSERT: &str = "INSERT INTO responses (id, request_id, by_user_id, by_username, channel, event, value, comment, \
+pub(super) const INSERT: &str = "INSERT INTO responses (id, request_id, by_user_id, by_username, channel, event, value, comment, \
     verdict, reason, at) ";

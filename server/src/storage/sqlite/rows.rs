@@ -218,7 +218,7 @@ pub(super) fn state_columns(state: &DeliveryState) -> (&'static str, Option<i64>
         }
         _ => None,
     };
-    (status, due, state.receipt().map(|receipt| receipt.as_str()), reason)
+    (status, due, state.receipt().map(hearback_core::channel::Receipt::as_str), reason)
 }
 
 /// The columns that [`response`] reads.

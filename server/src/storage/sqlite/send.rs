@@ -192,26 +192,26 @@ impl Write for RequeueSkipped {
     }
 }
 
-const DUE: &str = concat!(
+pub(super) const DUE: &str = concat!(
     "SELECT ",
     rows::delivery_columns!(),
     " FROM deliveries d WHERE d.status IN ('queued', 'sending') ORDER BY d.due_at, d.id LIMIT ?1"
 );
-const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
-const LEASE_TAIL: &str =
+pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
+pub(super) const LEASE_TAIL: &str =
     ") UPDATE deliveries SET status = 'sending', due_at = given.lease FROM given WHERE deliveries.id = given.id";
-const STATES: &str = "SELECT d.id, d.status, d.due_at, d.receipt, d.reason, r.status AS request_status \
+pub(super) const STATES: &str = "SELECT d.id, d.status, d.due_at, d.receipt, d.reason, r.status AS request_status \
     FROM deliveries d CROSS JOIN feedback_requests r ON r.id = d.request_id WHERE d.id IN (";
-const FINISH_HEAD: &str = "WITH given (id, status, due_at, receipt, reason, settle_due_at) AS (";
-const FINISH_TAIL: &str = ") UPDATE deliveries SET status = given.status, due_at = given.due_at, \
+pub(super) const FINISH_HEAD: &str = "WITH given (id, status, due_at, receipt, reason, settle_due_at) AS (";
+pub(super) const FINISH_TAIL: &str = ") UPDATE deliveries SET status = given.status, due_at = given.due_at, \
     receipt = given.receipt, reason = given.reason, settle_due_at = given.settle_due_at, settle_tries = 0 \
     FROM given WHERE deliveries.id = given.id";
-const ERROR_HEAD: &str = "WITH given (id, error) AS (";
-const ERROR_TAIL: &str = ") UPDATE attempts SET error = given.error FROM given \
+pub(super) const ERROR_HEAD: &str = "WITH given (id, error) AS (";
+pub(super) const ERROR_TAIL: &str = ") UPDATE attempts SET error = given.error FROM given \
     WHERE attempts.delivery_id = given.id AND attempts.error IS NOT given.error \
     AND attempts.number = (SELECT max(number) FROM attempts WHERE delivery_id = given.id)";
-const ACKNOWLEDGE: &str = "UPDATE deliveries SET \
+pub(super) const ACKNOWLEDGE: &str = "UPDATE deliveries SET \
     status = CASE WHEN ?4 THEN 'read' WHEN status = 'sent' THEN 'delivered' ELSE status END \
     WHERE channel = ?1 AND address = ?2 AND receipt = ?3 AND status IN ('sent', 'delivered', 'read')";
-const REQUEUE: &str = "UPDATE deliveries SET status = 'queued', due_at = ?3, reason = NULL \
+pub(super) const REQUEUE: &str = "UPDATE deliveries SET status = 'queued', due_at = ?3, reason = NULL \
     WHERE channel = ?1 AND address = ?2 AND status = 'skipped'";

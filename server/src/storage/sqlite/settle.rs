@@ -73,14 +73,14 @@ impl Write for FinishSettlement {
     }
 }
 
-const DUE: &str = concat!(
+pub(super) const DUE: &str = concat!(
     "SELECT ",
     rows::delivery_columns!(),
     " FROM deliveries d WHERE d.settle_due_at IS NOT NULL ORDER BY d.settle_due_at, d.id LIMIT ?1"
 );
-const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
-const LEASE_TAIL: &str = ") UPDATE deliveries SET settle_due_at = given.lease, settle_tries = settle_tries + 1 \
+pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
+pub(super) const LEASE_TAIL: &str = ") UPDATE deliveries SET settle_due_at = given.lease, settle_tries = settle_tries + 1 \
     FROM given WHERE deliveries.id = given.id";
-const AGAIN: &str = "UPDATE deliveries SET settle_due_at = ?3 WHERE id = ?1 AND settle_due_at = ?2";
-const OVER: &str = "UPDATE deliveries SET settle_due_at = NULL, status = ?3, reason = ?4, receipt = NULL \
+pub(super) const AGAIN: &str = "UPDATE deliveries SET settle_due_at = ?3 WHERE id = ?1 AND settle_due_at = ?2";
+pub(super) const OVER: &str = "UPDATE deliveries SET settle_due_at = NULL, status = ?3, reason = ?4, receipt = NULL \
     WHERE id = ?1 AND settle_due_at = ?2";

@@ -93,12 +93,12 @@ async fn give(unit: &mut Unit<'_>, family: Uuid, token: NewRefresh) -> Result<()
 }
 
 pub(super) const LIVES: &str = "SELECT EXISTS (SELECT 1 FROM sign_ins WHERE id = ?1)";
-const FORGET: &str = "DELETE FROM sign_ins WHERE expires_at <= ?1";
-const BEGIN: &str = "INSERT INTO sign_ins (id, user_id, expires_at) VALUES (?1, ?2, ?3)";
-const GIVE: &str = "INSERT INTO refresh_tokens (hash, sign_in_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
-const SHOWN: &str = "SELECT t.sign_in_id, t.expires_at, t.used, f.user_id \
+pub(super) const FORGET: &str = "DELETE FROM sign_ins WHERE expires_at <= ?1";
+pub(super) const BEGIN: &str = "INSERT INTO sign_ins (id, user_id, expires_at) VALUES (?1, ?2, ?3)";
+pub(super) const GIVE: &str = "INSERT INTO refresh_tokens (hash, sign_in_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const SHOWN: &str = "SELECT t.sign_in_id, t.expires_at, t.used, f.user_id \
     FROM refresh_tokens t CROSS JOIN sign_ins f ON f.id = t.sign_in_id WHERE t.hash = ?1";
-const USE: &str = "UPDATE refresh_tokens SET used = 1 WHERE hash = ?1";
-const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE sign_in_id = ?1 AND expires_at <= ?2";
-const EXTEND: &str = "UPDATE sign_ins SET expires_at = ?2 WHERE id = ?1";
-const END: &str = "DELETE FROM sign_ins WHERE id = ?1";
+pub(super) const USE: &str = "UPDATE refresh_tokens SET used = 1 WHERE hash = ?1";
+pub(super) const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE sign_in_id = ?1 AND expires_at <= ?2";
+pub(super) const EXTEND: &str = "UPDATE sign_ins SET expires_at = ?2 WHERE id = ?1";
+pub(super) const END: &str = "DELETE FROM sign_ins WHERE id = ?1";

@@ -51,18 +51,14 @@ impl Store for SqliteStorage {
     }
 
     async fn requests(&self, query: RequestQuery) -> Result<Page<Arc<Request>>> {
-        let only_pending = query.status == Some(Status::Pending);
-        let (sql, whose) = match (query.scope, only_pending) {
-            (Scope::AskedByToken(token), false) => (OF_TOKEN, token.uuid()),
-            (Scope::AskedByToken(token), true) => (PENDING_OF_TOKEN, token.uuid()),
-            (Scope::AskedByUser(user), false) => (OF_USER, user.uuid()),
-            (Scope::AskedByUser(user), true) => (PENDING_OF_USER, user.uuid()),
-            (Scope::Asked(user), false) => (ASKED, user.uuid()),
-            (Scope::Asked(user), true) => (PENDING_ASKED, user.uuid()),
+        let (every, of_status, whose) = match query.scope {
+            Scope::AskedByToken(token) => (OF_TOKEN, OF_TOKEN_BY_STATUS, token.uuid()),
+            Scope::AskedByUser(user) => (OF_USER, OF_USER_BY_STATUS, user.uuid()),
+            Scope::Asked(user) => (ASKED, ASKED_BY_STATUS, user.uuid()),
         };
-        let found = sqlx::query(sql)
+        let found = sqlx::query(if query.status.is_none() { every } else { of_status })
             .bind(whose)
-            .bind(query.before.map_or(Uuid::max(), RequestId::uuid))
+            .bind(query.before.map(RequestId::uuid))
             .bind(rows::one_more(query.limit))
             .bind(query.status.map(Status::as_str))
             .fetch_all(&self.readers)
@@ -237,63 +233,72 @@ macro_rules! select_request {
     };
 }
 
-const REQUEST: &str = select_request!("feedback_requests r WHERE r.id = ?1");
-// Lists: of whom, before which, how many, which status. What is pending has its own index, the rest is walked.
-const OF_TOKEN: &str = select_request!(
-    "feedback_requests r WHERE r.asker_token_id = ?1 AND r.id < ?2 AND (?4 IS NULL OR r.status = ?4) \
-     ORDER BY r.id DESC LIMIT ?3"
-);
-const PENDING_OF_TOKEN: &str = select_request!(
-    "feedback_requests r WHERE r.asker_token_id = ?1 AND r.id < ?2 AND r.status = 'pending' \
-     ORDER BY r.id DESC LIMIT ?3"
-);
-const OF_USER: &str = select_request!(
-    "feedback_requests r WHERE r.asker_user_id = ?1 AND r.id < ?2 AND (?4 IS NULL OR r.status = ?4) \
-     ORDER BY r.id DESC LIMIT ?3"
-);
-const PENDING_OF_USER: &str = select_request!(
-    "feedback_requests r WHERE r.asker_user_id = ?1 AND r.id < ?2 AND r.status = 'pending' \
-     ORDER BY r.id DESC LIMIT ?3"
-);
-const ASKED: &str = select_request!(
-    "asked k CROSS JOIN feedback_requests r ON r.id = k.request_id \
-     WHERE k.user_id = ?1 AND k.request_id < ?2 AND (?4 IS NULL OR r.status = ?4) \
-     ORDER BY k.request_id DESC LIMIT ?3"
-);
-const PENDING_ASKED: &str = select_request!(
-    "asked k CROSS JOIN feedback_requests r ON r.id = k.request_id \
-     WHERE k.user_id = ?1 AND k.request_id < ?2 AND k.pending = 1 ORDER BY k.request_id DESC LIMIT ?3"
-);
-const NEWEST_EVENT: &str = "SELECT max(id) FROM events";
+pub(super) const REQUEST: &str = select_request!("feedback_requests r WHERE r.id = ?1");
+// Lists: of whom, before which, how many, which status. They are found by number in an index, and read once they are few.
+macro_rules! list {
+    ($from:literal, $status:literal) => {
+        concat!(
+            "SELECT created_event FROM ",
+            $from,
+            " = ?1 AND status = ",
+            $status,
+            " AND created_event < CASE WHEN ?2 IS NULL THEN 9223372036854775807 \
+              ELSE (SELECT created_event FROM feedback_requests WHERE id = ?2) END"
+        )
+    };
+}
+macro_rules! read_list {
+    ($($list:expr),*) => {
+        concat!(
+            "SELECT ", rows::request_columns!(), " FROM (", $($list,)* " ORDER BY created_event DESC LIMIT ?3) found \
+             CROSS JOIN feedback_requests r ON r.created_event = found.created_event ORDER BY r.created_event DESC"
+        )
+    };
+}
+macro_rules! read_every {
+    ($from:literal) => {
+        read_list!(
+            list!($from, "'pending'"), " UNION ALL ", list!($from, "'answered'"), " UNION ALL ",
+            list!($from, "'expired'"), " UNION ALL ", list!($from, "'cancelled'")
+        )
+    };
+}
+pub(super) const OF_TOKEN: &str = read_every!("feedback_requests WHERE asker_token_id");
+pub(super) const OF_TOKEN_BY_STATUS: &str = read_list!(list!("feedback_requests WHERE asker_token_id", "?4"));
+pub(super) const OF_USER: &str = read_every!("feedback_requests WHERE asker_user_id");
+pub(super) const OF_USER_BY_STATUS: &str = read_list!(list!("feedback_requests WHERE asker_user_id", "?4"));
+pub(super) const ASKED: &str = read_every!("asked WHERE user_id");
+pub(super) const ASKED_BY_STATUS: &str = read_list!(list!("asked WHERE user_id", "?4"));
+pub(super) const NEWEST_EVENT: &str = "SELECT max(id) FROM events";
 // Events: of whom, after which, how many.
-const EVENTS: &str = concat!(
+pub(super) const EVENTS: &str = concat!(
     "SELECT e.id AS event_id, e.at AS event_at, e.kind AS event_kind, ",
     rows::request_columns!(),
     " FROM event_readers n CROSS JOIN events e ON e.id = n.event_id \
      CROSS JOIN feedback_requests r ON r.id = e.request_id \
      WHERE n.reader = ?1 AND n.event_id > ?2 ORDER BY n.event_id LIMIT ?3"
 );
-const WAITING_FOR_PERSON: &str = select_request!(
-    "asked k CROSS JOIN feedback_requests r ON r.id = k.request_id \
-     WHERE k.user_id = ?1 AND k.pending = 1 AND r.created_event > ?2 ORDER BY r.created_event LIMIT ?3"
+pub(super) const WAITING_FOR_PERSON: &str = select_request!(
+    "asked k CROSS JOIN feedback_requests r ON r.created_event = k.created_event \
+     WHERE k.user_id = ?1 AND k.status = 'pending' AND k.created_event > ?2 ORDER BY k.created_event LIMIT ?3"
 );
-const WAITING_OF_TOKEN: &str = select_request!(
+pub(super) const WAITING_OF_TOKEN: &str = select_request!(
     "feedback_requests r WHERE r.asker_token_id = ?1 AND r.status = 'pending' AND r.created_event > ?2 \
      ORDER BY r.created_event LIMIT ?3"
 );
-const RESPONSES: &str = concat!(
+pub(super) const RESPONSES: &str = concat!(
     "SELECT ",
     rows::response_columns!(),
     " FROM responses s WHERE s.request_id = ?1 AND s.id > ?2 ORDER BY s.id LIMIT ?3"
 );
-const DELIVERIES: &str = concat!(
+pub(super) const DELIVERIES: &str = concat!(
     "SELECT ",
     rows::delivery_columns!(),
     " FROM deliveries d WHERE d.request_id = ?1 AND d.id > ?2 ORDER BY d.id LIMIT ?3"
 );
 // Each count walks an index that holds only what it counts, or, for what waits, only what waits.
-const COUNTS: &str = "SELECT \
+pub(super) const COUNTS: &str = "SELECT \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status IN ('queued', 'sending')) AS queued, \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status IN ('sent', 'delivered', 'read')) AS sent, \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status = 'failed') AS failed";
-const PRUNE: &str = "DELETE FROM idempotency WHERE at < ?1";
+pub(super) const PRUNE: &str = "DELETE FROM idempotency WHERE at < ?1";

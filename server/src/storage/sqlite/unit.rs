@@ -111,5 +111,5 @@ impl<'w> Unit<'w> {
     }
 }
 
-const REQUESTS_BY_ID: &str =
+pub(super) const REQUESTS_BY_ID: &str =
     concat!("SELECT ", rows::request_columns!(), " FROM feedback_requests r WHERE r.id IN (");

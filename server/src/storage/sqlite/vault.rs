@@ -57,8 +57,8 @@ impl Write for Swap {
     }
 }
 
-const GET: &str = "SELECT version, sealed FROM vault WHERE key = ?1";
-const VERSION: &str = "SELECT version FROM vault WHERE key = ?1";
-const PUT: &str = "INSERT INTO vault (key, version, sealed) VALUES (?1, ?2, ?3) \
+pub(super) const GET: &str = "SELECT version, sealed FROM vault WHERE key = ?1";
+pub(super) const VERSION: &str = "SELECT version FROM vault WHERE key = ?1";
+pub(super) const PUT: &str = "INSERT INTO vault (key, version, sealed) VALUES (?1, ?2, ?3) \
     ON CONFLICT (key) DO UPDATE SET version = excluded.version, sealed = excluded.sealed";
-const REMOVE: &str = "DELETE FROM vault WHERE key = ?1";
+pub(super) const REMOVE: &str = "DELETE FROM vault WHERE key = ?1";

@@ -22,7 +22,7 @@ use super::{
 const BATCH: usize = 256;
 
 pub(super) struct Writer {
-    writer: SqliteConnection,
+    connection: SqliteConnection,
     bus: Arc<Bus>,
     progress: Arc<Progress>,
     /// The newest committed event.
@@ -30,9 +30,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(writer: SqliteConnection, bus: Arc<Bus>, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(connection: SqliteConnection, bus: Arc<Bus>, progress: Arc<Progress>) -> Self {
         let head = progress.head.load(Ordering::Acquire);
-        Self { writer, bus, progress, head }
+        Self { connection, bus, progress, head }
     }
 
     /// Writes until it is closed or every queue is dropped, and gives up `lock` then.
@@ -48,6 +48,8 @@ impl Writer {
                 }
             }
             self.commit(std::mem::take(&mut batch)).await;
+            // Whoever has just heard may have more to write: it comes into this next batch instead of the one after.
+            tokio::task::yield_now().await;
         }
         self.end().await;
         drop(lock);
@@ -58,10 +60,10 @@ impl Writer {
 
     /// Leaves one file behind where it can: the log is written into the database.
     async fn end(mut self) {
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.writer).await {
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await {
             tracing::warn!(%error, "the database was closed without a checkpoint; the next start does it");
         }
-        if let Err(error) = self.writer.close().await {
+        if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
     }
@@ -76,16 +78,15 @@ impl Writer {
             }
             match self.transact(&mut batch).await {
                 Ok(()) => batch.into_iter().for_each(Command::committed),
-                Err(fault) if fault.is_of_the_disk() => {
-                    tracing::error!(error = %fault.0, writes = batch.len(), "a batch of writes failed");
+                // The disk is nobody's fault, and trying each half would only ask it again.
+                Err(fault) if batch.len() == 1 || fault.is_of_the_disk() => {
+                    if fault.is_of_the_disk() {
+                        tracing::error!(error = %fault.0, writes = batch.len(), "a batch of writes failed");
+                    }
                     for command in batch {
                         command.failed(Error::new(fault.0.kind(), fault.0.operation(), fault.0.detail().to_owned()));
                     }
                 }
-                Err(fault) if batch.len() == 1 => batch.into_iter().for_each(|command| {
-                    // There is one, so the error is moved once.
-                    command.failed(Error::new(fault.0.kind(), fault.0.operation(), fault.0.detail().to_owned()));
-                }),
                 Err(_) => {
                     let second = batch.split_off(batch.len() / 2);
                     waiting.push(second);
@@ -100,7 +101,7 @@ impl Writer {
     /// BEGIN and COMMIT are plain statements, since SQLite takes a transaction back by itself when the disk fails, which
     /// sqlx's own transactions do not notice.
     async fn transact(&mut self, batch: &mut [Command]) -> Result<(), Fault> {
-        let mut unit = Unit::new(&mut self.writer, self.head);
+        let mut unit = Unit::new(&mut self.connection, self.head);
         let done = async {
             sqlx::query("BEGIN IMMEDIATE").execute(&mut *unit.writer).await?;
             unit.run(batch).await?;
@@ -119,7 +120,7 @@ impl Writer {
             }
             Err(fault) => {
                 // Fails when SQLite has taken it back already.
-                let _ = sqlx::query("ROLLBACK").execute(&mut self.writer).await;
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
                 Err(fault)
             }
         }

@@ -1,1 +1,31 @@
-//! Tests.
+//! What can only be seen from inside: the schema, the plans of the queries, a disk that fails.
+
+mod disk;
+mod plans;
+mod schema;
+
+use std::sync::Arc;
+
+use hearback_core::{id::Ids, person::{Person, UserRef}, Timestamp, clock::ManualClock, secret::Secret};
+use tempfile::TempDir;
+
+use super::SqliteStorage;
+use crate::storage::{Cipher, SecretKey};
+
+const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+async fn open(folder: &TempDir) -> SqliteStorage {
+    let database = folder.path().join("hearback.db");
+    let secret = SecretKey::new(Secret::from("x".repeat(32))).unwrap();
+    let cipher = Arc::new(Cipher::new(&secret));
+    SqliteStorage::open(database.to_str().unwrap(), Arc::default(), cipher).await.unwrap()
+}
+
+fn person(ids: &Ids, username: &str) -> Person {
+    let user = UserRef { id: ids.next(), username: username.into() };
+    Person { user, preference: Vec::new(), addresses: Vec::new() }
+}
+
+fn ids() -> Ids {
+    Ids::seeded(Arc::new(ManualClock::at(NOW)), 1)
+}

@@ -1,0 +1,204 @@
+//! A day at a hub: accounts are made, an agent asks, people answer, over HTTP, the page's cookies and the socket. On the
+//! way the hub takes every body and message that the examples send, and says every one that they show.
+
+use std::{sync::Arc, time::Duration};
+
+use hearback_core::clock::ManualClock;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::shown::Shown;
+use crate::{
+    server::{Answered, Caller, TestServer, read},
+    socket::{Socket, delivery_status},
+};
+
+/// Who takes part.
+struct Story<'a> {
+    server: &'a TestServer,
+    clock: &'a Arc<ManualClock>,
+    shown: &'a mut Shown,
+    ana: Caller,
+    ben: Caller,
+    carl: Caller,
+    agent: Caller,
+}
+
+/// Ana's browser, which signs in with cookies.
+struct Page<'a> {
+    server: &'a TestServer,
+    cookie: String,
+    csrf: String,
+}
+
+pub async fn told(server: &TestServer, clock: &Arc<ManualClock>, shown: &mut Shown) {
+    the_hub(server, shown).await;
+    let mut story = accounts(server, clock, shown).await;
+    story.tokens().await;
+    story.answers().await;
+    story.a_cancelled_form().await;
+    story.an_expired_input().await;
+    let choice = story.an_answered_choice().await;
+    story.a_pending_approval(&choice).await;
+    story.refusals(&choice).await;
+}
+
+async fn the_hub(server: &TestServer, shown: &mut Shown) {
+    let nobody = server.nobody();
+    let root = nobody.call(Method::GET, "/").header("Accept", "application/json").send().await.unwrap();
+    shown.said("bodies/root.json", &read(root).await.body);
+    for name in ["health", "livez", "readyz"] {
+        shown.said(&format!("bodies/{name}.json"), &nobody.get(&format!("/{name}")).await.body);
+    }
+}
+
+async fn accounts<'a>(server: &'a TestServer, clock: &'a Arc<ManualClock>, shown: &'a mut Shown) -> Story<'a> {
+    let caller = |tokens: &Answered| server.caller(tokens.body["access_token"].as_str().unwrap());
+    let registered = server.nobody().post("/api/auth/register", shown.sent("bodies/auth.register.json")).await;
+    assert_eq!(registered.status, StatusCode::CREATED, "{registered:?}");
+    shown.said("bodies/auth.tokens.json", &registered.body);
+    let mut refresh = shown.sent("bodies/auth.refresh.json");
+    refresh["refresh_token"] = registered.body["refresh_token"].clone();
+    let refreshed = server.nobody().post("/api/auth/refresh", refresh).await;
+    shown.said("bodies/auth.tokens.json", &refreshed.body);
+    let mut ana = caller(&refreshed);
+    ana.username = "ana".into();
+    shown.said("bodies/user.json", &ana.get("/api/auth/me").await.body);
+    let (ben, carl) = (server.register("ben").await, server.register("carl").await);
+    let created = ana.post("/api/tokens", shown.sent("bodies/token.create.json")).await;
+    shown.said("bodies/token.created.json", &created.body);
+    let agent = server.caller(created.body["token"].as_str().unwrap());
+    Story { server, clock, shown, ana, ben, carl, agent }
+}
+
+impl Story<'_> {
+    /// Puts the example of a draft.
+    async fn ask(&mut self, kind: &str) -> Value {
+        // Ids begin with the millisecond, and lists are in the order of ids.
+        self.clock.advance(Duration::from_secs(1));
+        self.agent.put(self.shown.sent(&format!("bodies/feedback.create.{kind}.json"))).await
+    }
+
+    async fn tokens(&mut self) {
+        self.agent.get("/api/feedback").await;
+        self.clock.advance(Duration::from_secs(1));
+        self.ana.post("/api/tokens", json!({"name": "nightly-report", "scopes": ["feedback:read"]})).await;
+        self.shown.said("bodies/token.list.json", &self.ana.get("/api/tokens").await.body);
+        self.shown.said("bodies/channel.list.json", &self.agent.get("/api/channels").await.body);
+    }
+
+    /// Every example of an answer is taken.
+    async fn answers(&mut self) {
+        let page = Page::of(self.server, &self.ana).await;
+        let request = self.ask("approval").await;
+        let accepted = page.answer(&request, self.shown.sent("bodies/response.create.approval.json")).await;
+        self.shown.said("bodies/response.accepted.json", &accepted.body);
+        for kind in ["choice", "input", "form"] {
+            let request = self.ask(kind).await;
+            let answer = self.shown.sent(&format!("bodies/response.create.{kind}.json"));
+            let accepted = self.ben.post(&path(&request, "/responses"), answer).await;
+            assert_eq!(accepted.status, StatusCode::OK, "{accepted:?}");
+        }
+    }
+
+    async fn a_cancelled_form(&mut self) {
+        let request = self.ask("form").await;
+        let cancelled = self.agent.post(&path(&request, "/cancel"), json!({})).await;
+        self.shown.said("bodies/feedback.read.form.cancelled.json", &cancelled.body);
+        self.shown.refused("cancelled", &self.ana.answer(&request, json!({})).await);
+    }
+
+    async fn an_expired_input(&mut self) {
+        let request = self.ask("input").await;
+        self.clock.advance(Duration::from_mins(15));
+        let expired = self.agent.get(&path(&request, "?wait=60")).await;
+        self.shown.said("bodies/feedback.read.input.expired.json", &expired.body);
+        self.shown.refused("expired", &self.ben.answer(&request, json!("v1.4.2")).await);
+    }
+
+    async fn an_answered_choice(&mut self) -> Value {
+        let page = Page::of(self.server, &self.ana).await;
+        let request = self.ask("choice").await;
+        page.answer(&request, json!({"value": "red"})).await;
+        self.clock.advance(Duration::from_secs(1));
+        let opinion = json!({"value": "green", "comment": "I would take Dublin."});
+        let refused = self.carl.post(&path(&request, "/responses"), opinion).await;
+        self.shown.refused("forbidden", &refused);
+        self.clock.advance(Duration::from_secs(1));
+        page.answer(&request, self.shown.sent("bodies/response.create.choice.json")).await;
+        let answered = self.agent.get(&path(&request, "")).await.body;
+        self.shown.said("bodies/feedback.read.choice.answered.json", &answered);
+        request
+    }
+
+    /// Ana is connected and Ben is not; she answers on the socket.
+    async fn a_pending_approval(&mut self, choice: &Value) {
+        let mut socket = Socket::open(self.server, &self.ana, None).await;
+        self.shown.said("socket/hub/connection_established.json", &socket.next().await.unwrap());
+        socket.say(self.shown.sent("socket/client/ping.json")).await;
+        self.shown.said("socket/hub/pong.json", &socket.next().await.unwrap());
+
+        let request = self.ask("approval").await;
+        self.shown.said("bodies/feedback.read.approval.pending.json", &request);
+        let asked = socket.next().await.unwrap();
+        self.shown.said("socket/hub/feedback_request.json", &asked);
+        let mut ack = self.shown.sent("socket/client/ack.json");
+        ack["event_id"] = asked["event_id"].clone();
+        // Before it is sent, it cannot be delivered.
+        delivery_status(&self.agent, &request, "sent").await;
+        socket.say(ack).await;
+        for status in ["delivered", "skipped"] {
+            delivery_status(&self.agent, &request, status).await;
+        }
+        let mut deliveries = self.agent.get(&path(&request, "/deliveries")).await.body;
+        // They are equally old, so their order is nobody's.
+        let ana = |delivery: &Value| delivery["user_id"] == request["to"][0]["id"];
+        deliveries["items"].as_array_mut().unwrap().sort_by_key(|delivery| !ana(delivery));
+        self.shown.said("bodies/delivery.list.json", &deliveries);
+        self.shown.said("bodies/feedback.list.json", &self.agent.get("/api/feedback?limit=3").await.body);
+
+        let mut late = Socket::open(self.server, &self.ben, None).await;
+        late.expect("connection_established").await;
+        late.expect("feedback_request").await;
+        late.answer(choice, json!("green")).await;
+        self.shown.said("socket/hub/error.json", &late.next().await.unwrap());
+
+        let mut answer = self.shown.sent("socket/client/feedback_response.json");
+        answer["request_id"] = request["id"].clone();
+        socket.say(answer).await;
+        self.shown.said("socket/hub/feedback_settled.json", &socket.next().await.unwrap());
+    }
+
+    async fn refusals(&mut self, choice: &Value) {
+        let responses = self.agent.get(&path(choice, "/responses")).await.body;
+        self.shown.said("bodies/response.list.json", &responses);
+        self.shown.refused("late", &self.ben.answer(choice, json!("green")).await);
+        self.shown.refused("ended", &self.agent.post(&path(choice, "/cancel"), json!({})).await);
+        self.clock.advance(Duration::from_mins(25));
+        self.shown.refused("unauthenticated", &self.ana.get("/api/auth/me").await);
+    }
+}
+
+impl<'a> Page<'a> {
+    async fn of(server: &'a TestServer, person: &Caller) -> Self {
+        let password = super::example("bodies/auth.register.json")["password"].as_str().unwrap().to_owned();
+        let form = [("username", person.username.as_str()), ("password", &password)];
+        let call = server.nobody().call(Method::POST, "/api/auth/session").form(&form);
+        let answer = call.send().await.unwrap();
+        let cookies = answer.headers().get_all("set-cookie").iter();
+        let pairs: Vec<_> = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap()).collect();
+        let csrf = pairs.iter().find_map(|pair| pair.strip_prefix("hb_csrf=")).unwrap().to_owned();
+        Self { server, cookie: pairs.join("; "), csrf }
+    }
+
+    async fn answer(&self, request: &Value, answer: Value) -> Answered {
+        let call = self.server.nobody().call(Method::POST, &path(request, "/responses"));
+        let call =
+            call.header("Cookie", &self.cookie).header("X-CSRF-Token", &self.csrf).header("Origin", self.server.url());
+        read(call.json(&answer).send().await.unwrap()).await
+    }
+}
+
+fn path(request: &Value, tail: &str) -> String {
+    format!("/api/feedback/{}{tail}", request["id"].as_str().unwrap())
+}
