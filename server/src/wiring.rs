@@ -64,10 +64,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let config = config.listening_on(listening_on);
 
     let ids = Arc::new(Ids::random(clock.clone()));
-    let limits = Limits {
-        per_reader: config.max_websocket_connections_per_user,
-        total: config.max_total_websocket_connections,
-    };
+    let limits =
+        Limits { per_reader: config.max_websocket_connections_per_user, total: config.max_total_websocket_connections };
     let name = WEBSOCKET.parse().map_err(|_| Error::new(ErrorKind::Unexpected, "serve", "not a channel's name"))?;
     let websocket = Arc::new(Websocket::new(name, storage.clone(), bus.clone(), clock.clone(), limits));
     let channels = channels(&config, websocket.clone(), &clock, &storage)?;

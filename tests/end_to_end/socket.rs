@@ -37,7 +37,10 @@ impl Socket {
     pub async fn open(server: &TestServer, caller: &Caller, after: Option<&str>) -> Self {
         let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
         let bearer = ("authorization", format!("Bearer {}", caller.token.as_ref().unwrap()));
-        connect(&format!("{}{query}", server.socket_url()), &[bearer]).await.map_err(|refused| format!("{refused:?}")).unwrap()
+        connect(&format!("{}{query}", server.socket_url()), &[bearer])
+            .await
+            .map_err(|refused| format!("{refused:?}"))
+            .unwrap()
     }
 
     /// The next message; `None` when the hub closed the socket.

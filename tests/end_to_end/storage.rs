@@ -16,10 +16,10 @@ use hearback::storage::{Cipher, SecretKey, SqliteStorage};
 use hearback_core::{
     Timestamp,
     channel::Receipt,
+    clock::ManualClock,
     event::{Bus, EventId},
     feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
     id::Ids,
-    clock::ManualClock,
     person::{Asker, Person, TokenRef, UserRef},
     secret::Secret,
     store::{Candidate, NewRequest, Standing, Store},

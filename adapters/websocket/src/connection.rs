@@ -87,7 +87,8 @@ impl Websocket {
         let listening = self.bus.listen(Topic::Reader(ticket.reader));
         let heard_at = self.clock.now();
         let cursor = EventId::default();
-        let mut connection = Connection { websocket: self, ticket, client, inbox, outgoing, listening, cursor, heard_at };
+        let mut connection =
+            Connection { websocket: self, ticket, client, inbox, outgoing, listening, cursor, heard_at };
         let Err(end) = connection.run(incoming, over).await;
         if let End::Close(code, reason) = end {
             // The client may be gone already.

@@ -263,8 +263,7 @@ async fn a_hanging_send_is_unknown_and_not_repeated() {
 
 #[tokio::test]
 async fn a_send_cut_off_by_a_crash_is_repeated_only_where_that_is_harmless_and_never_after_the_end() {
-    for (idempotent_send, cancelled, expected) in
-        [(false, false, Unknown), (true, false, Sent), (true, true, Unknown)]
+    for (idempotent_send, cancelled, expected) in [(false, false, Unknown), (true, false, Sent), (true, true, Unknown)]
     {
         let world = World::new(Capabilities { idempotent_send, ..MemoryChannel::CAPABILITIES });
         // Another server claims the delivery, and dies.

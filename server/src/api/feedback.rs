@@ -171,7 +171,11 @@ impl FeedbackApi {
     ///
     /// Everybody asked is told. Only the asker can.
     #[oai(path = "/:id/cancel", method = "post", operation_id = "cancel_feedback")]
-    async fn cancel(&self, Authenticated(principal): Authenticated, id: Path<Uuid>) -> Result<Json<RequestDocument>, Problem> {
+    async fn cancel(
+        &self,
+        Authenticated(principal): Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Json<RequestDocument>, Problem> {
         principal.require(TokenScope::FeedbackWrite)?;
         let request = self.0.store.request(id.0.into()).await?;
         let request = request.filter(|request| is_asker(&principal, request) || is_asked(&principal, request));

@@ -87,10 +87,5 @@ parameter!(
     Wait,
     |text| text.parse().ok().filter(|seconds| *seconds <= WAIT_MAX).map(Wait),
     "expected a whole number of seconds from 0 to 60",
-    MetaSchema {
-        minimum: Some(0.0),
-        maximum: Some(60.0),
-        default: Some(0.into()),
-        ..MetaSchema::new("integer")
-    }
+    MetaSchema { minimum: Some(0.0), maximum: Some(60.0), default: Some(0.into()), ..MetaSchema::new("integer") }
 );

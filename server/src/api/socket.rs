@@ -5,19 +5,16 @@ use std::sync::Arc;
 use futures_util::{SinkExt, StreamExt, future, sink};
 use hearback_adapters::websocket::{AdmissionError, Client, Incoming, Outgoing};
 use hearback_core::{error::FieldError, event::EventId};
-use tokio::select;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use poem::{
     Endpoint, FromRequest, IntoResponse, Request, Response,
     http::{HeaderMap, header},
     web::websocket::{CloseCode, Message, WebSocket},
 };
+use tokio::select;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::problem::{Problem, ProblemKind};
-use crate::{
-    app::App,
-    auth::Principal,
-};
+use crate::{app::App, auth::Principal};
 
 /// An idle socket costs what its buffers cost: the library's default of 128 KiB is for streams of large messages.
 const BUFFER: usize = 4 * 1024;

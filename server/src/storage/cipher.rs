@@ -174,9 +174,10 @@ impl Cipher {
         let damaged = || {
             Error::new(ErrorKind::Unexpected, "cipher", format!("the sealed value of {context} was changed or moved"))
         };
-        let (Some((&FORMAT, header)), Some(body)) =
-            (sealed.split_first().map(|(format, rest)| (format, &rest[..rest.len().min(HEADER_LEN - 1)])), sealed.get(HEADER_LEN..))
-        else {
+        let (Some((&FORMAT, header)), Some(body)) = (
+            sealed.split_first().map(|(format, rest)| (format, &rest[..rest.len().min(HEADER_LEN - 1)])),
+            sealed.get(HEADER_LEN..),
+        ) else {
             return Err(damaged());
         };
         let (key_id, nonce) = header.split_at(KEY_ID_LEN);

@@ -38,7 +38,8 @@ async fn approvals_and_choices() {
     let outcome = &now(&agent, &approval).await["outcome"];
     assert_eq!((&outcome["value"], &outcome["comment"]), (&json!("rejected"), &Value::Null));
 
-    let options = json!([{"value": "eu", "label": "Europe"}, {"value": "us", "label": "United States"}, {"value": "ap"}]);
+    let options =
+        json!([{"value": "eu", "label": "Europe"}, {"value": "us", "label": "United States"}, {"value": "ap"}]);
     let draft = json!({"kind": "choice", "prompt": "Which region?", "options": options, "to": ["ana"]});
     let one = agent.put(draft.clone()).await;
     send(&browser, &one).await;

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use hearback::{
     account::{
-        AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role, Rotated, ServiceToken, TokenCreated,
-        TokenScope,
+        AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role, Rotated, ServiceToken,
+        TokenCreated, TokenScope,
     },
     storage::SqliteStorage,
 };
@@ -136,7 +136,10 @@ async fn a_token_works_until_it_expires_or_is_revoked() {
     assert!(works(2, after(60)).await.is_none());
 
     let page = storage.tokens(ana, None, 3).await.unwrap();
-    assert_eq!((page.items.as_slice(), page.more), ([made[4].clone(), made[3].clone(), made[2].clone()].as_slice(), true));
+    assert_eq!(
+        (page.items.as_slice(), page.more),
+        ([made[4].clone(), made[3].clone(), made[2].clone()].as_slice(), true)
+    );
     let page = storage.tokens(ana, Some(made[2].id), 3).await.unwrap();
     assert_eq!((page.items.len(), page.more), (2, false));
     assert!(storage.tokens(ben, None, 3).await.unwrap().items.is_empty());

@@ -244,7 +244,11 @@ pub async fn deliveries_are_paged_and_counted(harness: &dyn Harness) {
 
     let mut read = Vec::new();
     loop {
-        let page = world.store.deliveries(request.id, read.last().map(|delivery: &hearback_core::feedback::Delivery| delivery.id), 2).await.unwrap();
+        let page = world
+            .store
+            .deliveries(request.id, read.last().map(|delivery: &hearback_core::feedback::Delivery| delivery.id), 2)
+            .await
+            .unwrap();
         read.extend(page.items);
         if !page.more {
             break;

@@ -32,7 +32,10 @@ pub async fn events_come_in_order_to_those_they_concern(harness: &dyn Harness) {
     };
     let ana = read(Reader::Person(people[0].id), 0, 10).await;
     assert_eq!(ids(&ana), [1, 2, 3, 4].map(EventId));
-    assert_eq!(ana.iter().map(|event| event.at).collect::<Vec<_>>(), [both.created_at, ana_only.created_at, ended, ended]);
+    assert_eq!(
+        ana.iter().map(|event| event.at).collect::<Vec<_>>(),
+        [both.created_at, ana_only.created_at, ended, ended]
+    );
     let kinds = [EventKind::Created, EventKind::Created, EventKind::Ended, EventKind::Ended];
     assert_eq!(ana.iter().map(|event| event.kind).collect::<Vec<_>>(), kinds);
     assert!(ana.iter().all(|event| !event.request.is_pending()), "a creation read late shows the request as it is");

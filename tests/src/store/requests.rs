@@ -109,11 +109,8 @@ pub async fn lists_hold_one_status(harness: &dyn Harness) {
     world.store.expire(requests[2].expires_at, 10).await.unwrap();
     world.store.cancel(requests[3].id, world.now()).await.unwrap();
     let expected = [Status::Pending, Status::Answered, Status::Expired, Status::Cancelled];
-    let scopes = [
-        Scope::Asked(people[0].id),
-        Scope::AskedByUser(world.asker.user.id),
-        Scope::AskedByToken(world.token()),
-    ];
+    let scopes =
+        [Scope::Asked(people[0].id), Scope::AskedByUser(world.asker.user.id), Scope::AskedByToken(world.token())];
     for scope in scopes {
         for (request, status) in requests.iter().zip(expected) {
             let query = RequestQuery { scope, status: Some(status), before: None, limit: 10 };
@@ -149,8 +146,7 @@ pub async fn a_repeated_creation_is_answered_with_the_first(harness: &dyn Harnes
     let other = world.store.create(keyed(Idempotency { fingerprint: [3; 32], ..key })).await.unwrap();
     assert!(matches!(other, Created::Mismatch), "{other:?}");
     world.create(keyed(Idempotency { key: [4; 32], ..key })).await;
-    let query =
-        RequestQuery { scope: Scope::Asked(people[0].id), status: None, before: None, limit: 10 };
+    let query = RequestQuery { scope: Scope::Asked(people[0].id), status: None, before: None, limit: 10 };
     assert_eq!(world.store.requests(query).await.unwrap().items.len(), 2);
     assert_eq!(world.store.head().await.unwrap().0, 3, "two creations and one ending");
 }

@@ -74,7 +74,11 @@ pub async fn every_response_is_kept_with_its_verdict(harness: &dyn Harness) {
     let given = [
         (standing(Standing::Invalid("expected approved or rejected".into()), 0), Verdict::Invalid, Status::Pending),
         (standing(Standing::Refused("not asked".into()), 1), Verdict::Refused, Status::Pending),
-        (Candidate { by: None, ..standing(Standing::Refused("nobody we know".into()), 1) }, Verdict::Refused, Status::Pending),
+        (
+            Candidate { by: None, ..standing(Standing::Refused("nobody we know".into()), 1) },
+            Verdict::Refused,
+            Status::Pending,
+        ),
         (Candidate { comment: None, ..standing(Standing::Valid, 0) }, Verdict::Accepted, Status::Answered),
         (standing(Standing::Valid, 0), Verdict::Late, Status::Answered),
         (standing(Standing::Invalid("?".into()), 0), Verdict::Late, Status::Answered),

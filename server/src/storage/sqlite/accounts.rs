@@ -15,7 +15,9 @@ use uuid::Uuid;
 use super::{
     SqliteStorage,
     fault::Fault,
-    people, queue::Write, rows,
+    people,
+    queue::Write,
+    rows,
     sign_ins::{Begin, End, LIVES, Rotate},
     store::page,
     unit::Unit,
@@ -244,7 +246,10 @@ macro_rules! select_account {
 
 macro_rules! select_token {
     ($rest:literal) => {
-        concat!("SELECT id, user_id, name, scopes, created_at, expires_at, last_used_at FROM service_tokens WHERE ", $rest)
+        concat!(
+            "SELECT id, user_id, name, scopes, created_at, expires_at, last_used_at FROM service_tokens WHERE ",
+            $rest
+        )
     };
 }
 
@@ -254,11 +259,14 @@ pub(super) const BY_EMAIL: &str = select_account!("email = ?1");
 pub(super) const BY_USERNAME: &str = select_account!("username = ?1");
 pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
     VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)";
-pub(super) const TOKENS: &str = select_token!("user_id = ?1 AND id < ?2 AND revoked_at IS NULL ORDER BY id DESC LIMIT ?3");
-pub(super) const BY_HASH: &str = select_token!("hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)");
+pub(super) const TOKENS: &str =
+    select_token!("user_id = ?1 AND id < ?2 AND revoked_at IS NULL ORDER BY id DESC LIMIT ?3");
+pub(super) const BY_HASH: &str =
+    select_token!("hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)");
 pub(super) const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
     expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-pub(super) const REVOKE: &str = "UPDATE service_tokens SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL";
+pub(super) const REVOKE: &str =
+    "UPDATE service_tokens SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL";
 pub(super) const TOUCH: &str =
     "UPDATE service_tokens SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
 pub(super) const KEPT: &str = "SELECT fingerprint, sealed FROM idempotency WHERE key = ?1";

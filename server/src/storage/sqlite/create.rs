@@ -11,12 +11,7 @@ use hearback_core::{
 };
 use uuid::Uuid;
 
-use super::{
-    fault::Fault,
-    queue::Job,
-    rows,
-    unit::Unit,
-};
+use super::{fault::Fault, queue::Job, rows, unit::Unit};
 
 /// A request to store. Its terms are written as JSON by the caller's task, which leaves that much less to the writer.
 #[derive(Debug)]
@@ -30,12 +25,7 @@ pub(super) struct Creation {
 impl Creation {
     pub(super) fn new(new: NewRequest) -> Result<Self> {
         let terms = serde_json::to_string(&new.request.terms).map_err(Fault::from)?.into();
-        Ok(Self {
-            request: Arc::new(new.request),
-            terms,
-            deliveries: new.deliveries,
-            idempotency: new.idempotency,
-        })
+        Ok(Self { request: Arc::new(new.request), terms, deliveries: new.deliveries, idempotency: new.idempotency })
     }
 }
 
@@ -76,10 +66,7 @@ pub(super) async fn run(unit: &mut Unit<'_>, jobs: &mut [&mut Job<Creation, Crea
 }
 
 /// What the keys of this batch stand for already.
-async fn kept(
-    unit: &mut Unit<'_>,
-    jobs: &[&mut Job<Creation, Created>],
-) -> Result<HashMap<[u8; 32], Kept>, Fault> {
+async fn kept(unit: &mut Unit<'_>, jobs: &[&mut Job<Creation, Created>]) -> Result<HashMap<[u8; 32], Kept>, Fault> {
     let keys: Vec<_> = jobs.iter().filter_map(|job| job.input.idempotency.map(|idempotency| idempotency.key)).collect();
     let found = rows::read(unit.writer, KEPT, &keys, ")", |values, key| {
         values.push_bind(key.to_vec());

@@ -103,7 +103,8 @@ async fn read(writer: &mut SqliteConnection) -> Result<Vec<Step>> {
 /// The way up and the way down of one migration.
 fn both(version: i64) -> Result<(Migration, Migration)> {
     let Some(&(_, name, up, down)) = MIGRATIONS.iter().find(|(known, ..)| *known == version) else {
-        let detail = format!("a newer hub made this database (migration {version}): use that one, or its `migrate down`");
+        let detail =
+            format!("a newer hub made this database (migration {version}): use that one, or its `migrate down`");
         return Err(refuse(detail));
     };
     let migration = |kind, sql: &'static str| Migration::new(version, name.into(), kind, sql.into_sql_str(), false);
@@ -126,6 +127,7 @@ fn fault(error: MigrateError) -> Error {
 /// The files of all migrations, in their order.
 #[cfg(test)]
 pub(super) fn files() -> Vec<String> {
-    let both = |(version, name, ..): &(i64, &str, _, _)| ["down", "up"].map(|way| format!("{version:04}_{name}.{way}.sql"));
+    let both =
+        |(version, name, ..): &(i64, &str, _, _)| ["down", "up"].map(|way| format!("{version:04}_{name}.{way}.sql"));
     MIGRATIONS.iter().flat_map(both).collect()
 }

@@ -104,7 +104,11 @@ impl Place {
     }
 
     fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY).foreign_keys(true).disable_statement_logging()
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(BUSY)
+            .foreign_keys(true)
+            .disable_statement_logging()
     }
 }
 

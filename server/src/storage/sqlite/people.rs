@@ -10,22 +10,14 @@ use hearback_core::{
 };
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
-use super::{
-    SqliteStorage,
-    fault::Result,
-    queue::Write,
-    rows,
-    unit::Unit,
-};
+use super::{SqliteStorage, fault::Result, queue::Write, rows, unit::Unit};
 
 /// The people with these user ids, usernames or confirmed e-mails, in the order asked. An id goes before a username, and a
 /// username before an e-mail, so that nobody can register into being asked in another's place.
 pub(super) async fn find(readers: &SqlitePool, names: &[String]) -> Result<Vec<Option<Person>>> {
     let lower: Vec<_> = names.iter().map(|name| name.to_lowercase()).collect();
-    let ids: Vec<_> = names
-        .iter()
-        .filter_map(|name| Some(name.parse::<UserId>().ok()?.uuid().simple().to_string()))
-        .collect();
+    let ids: Vec<_> =
+        names.iter().filter_map(|name| Some(name.parse::<UserId>().ok()?.uuid().simple().to_string())).collect();
     let found = sqlx::query(FIND)
         .bind(serde_json::to_string(&lower)?)
         .bind(serde_json::to_string(&ids)?)

@@ -8,15 +8,12 @@ use hearback_core::{
     store::{Candidate, judge},
 };
 
-use super::{fault::Fault, queue::Job, ending, rows, unit::Unit};
+use super::{ending, fault::Fault, queue::Job, rows, unit::Unit};
 
 /// The provider's own id of an event, which is unique on its channel.
 type ProviderEvent = (ChannelName, String);
 
-pub(super) async fn run(
-    unit: &mut Unit<'_>,
-    jobs: &mut [&mut Job<Candidate, Option<Recorded>>],
-) -> Result<(), Fault> {
+pub(super) async fn run(unit: &mut Unit<'_>, jobs: &mut [&mut Job<Candidate, Option<Recorded>>]) -> Result<(), Fault> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -67,8 +64,7 @@ async fn earlier(
     unit: &mut Unit<'_>,
     jobs: &[&mut Job<Candidate, Option<Recorded>>],
 ) -> Result<HashMap<ProviderEvent, Response>, Fault> {
-    let events: Vec<_> =
-        jobs.iter().filter_map(|job| Some((&job.input.channel, job.input.event.as_ref()?))).collect();
+    let events: Vec<_> = jobs.iter().filter_map(|job| Some((&job.input.channel, job.input.event.as_ref()?))).collect();
     let found = rows::read(unit.writer, EARLIER_HEAD, &events, EARLIER_TAIL, |values, (channel, event)| {
         values.push_bind(channel.as_str()).push_bind(event.as_str());
     })

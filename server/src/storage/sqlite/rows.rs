@@ -9,11 +9,7 @@ use hearback_core::{
     person::{Asker, TokenRef, UserRef},
 };
 use serde::de::DeserializeOwned;
-use sqlx::{
-    Decode, QueryBuilder, Row, Sqlite, SqliteConnection, Type,
-    query_builder::Separated,
-    sqlite::SqliteRow,
-};
+use sqlx::{Decode, QueryBuilder, Row, Sqlite, SqliteConnection, Type, query_builder::Separated, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::fault::{Fault, Result};

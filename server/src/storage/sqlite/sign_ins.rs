@@ -3,13 +3,7 @@
 use hearback_core::{Timestamp, id::UserId};
 use uuid::Uuid;
 
-use super::{
-    accounts,
-    fault::Fault,
-    queue::Write,
-    rows,
-    unit::Unit,
-};
+use super::{accounts, fault::Fault, queue::Write, rows, unit::Unit};
 use crate::account::{NewRefresh, Rotated};
 
 /// Begins a sign-in, and forgets those that ran out.
@@ -95,7 +89,8 @@ async fn give(unit: &mut Unit<'_>, family: Uuid, token: NewRefresh) -> Result<()
 pub(super) const LIVES: &str = "SELECT EXISTS (SELECT 1 FROM sign_ins WHERE id = ?1)";
 pub(super) const FORGET: &str = "DELETE FROM sign_ins WHERE expires_at <= ?1";
 pub(super) const BEGIN: &str = "INSERT INTO sign_ins (id, user_id, expires_at) VALUES (?1, ?2, ?3)";
-pub(super) const GIVE: &str = "INSERT INTO refresh_tokens (hash, sign_in_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const GIVE: &str =
+    "INSERT INTO refresh_tokens (hash, sign_in_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const SHOWN: &str = "SELECT t.sign_in_id, t.expires_at, t.used, f.user_id \
     FROM refresh_tokens t CROSS JOIN sign_ins f ON f.id = t.sign_in_id WHERE t.hash = ?1";
 pub(super) const USE: &str = "UPDATE refresh_tokens SET used = 1 WHERE hash = ?1";

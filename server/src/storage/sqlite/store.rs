@@ -116,7 +116,13 @@ impl Store for SqliteStorage {
         self.queue.gather(Command::FinishSend, FinishedSend { id, lease, state, error, now }).await
     }
 
-    async fn acknowledge(&self, channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> Result<bool> {
+    async fn acknowledge(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        receipt: &Receipt,
+        read: bool,
+    ) -> Result<bool> {
         let (channel, address, receipt) = (channel.clone(), address.clone(), receipt.clone());
         self.queue.write(Acknowledge { channel, address, receipt, read }).await
     }
@@ -258,8 +264,13 @@ macro_rules! read_list {
 macro_rules! read_every {
     ($from:literal) => {
         read_list!(
-            list!($from, "'pending'"), " UNION ALL ", list!($from, "'answered'"), " UNION ALL ",
-            list!($from, "'expired'"), " UNION ALL ", list!($from, "'cancelled'")
+            list!($from, "'pending'"),
+            " UNION ALL ",
+            list!($from, "'answered'"),
+            " UNION ALL ",
+            list!($from, "'expired'"),
+            " UNION ALL ",
+            list!($from, "'cancelled'")
         )
     };
 }

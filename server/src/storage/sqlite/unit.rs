@@ -11,12 +11,7 @@ use hearback_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::{
-    create,
-    fault::Fault,
-    queue::Command,
-    respond, rows, send,
-};
+use super::{create, fault::Fault, queue::Command, respond, rows, send};
 
 /// The transaction of one batch.
 pub(super) struct Unit<'w> {

@@ -6,7 +6,13 @@ mod schema;
 
 use std::sync::Arc;
 
-use hearback_core::{id::Ids, person::{Person, UserRef}, Timestamp, clock::ManualClock, secret::Secret};
+use hearback_core::{
+    Timestamp,
+    clock::ManualClock,
+    id::Ids,
+    person::{Person, UserRef},
+    secret::Secret,
+};
 use tempfile::TempDir;
 
 use super::SqliteStorage;

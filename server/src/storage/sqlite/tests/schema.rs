@@ -12,7 +12,10 @@ async fn schema(database: &str) -> BTreeMap<String, String> {
     let mut writer = Place::take(database).unwrap().writer().await.unwrap();
     let sql = "SELECT name, coalesce(sql, '') AS sql FROM sqlite_schema WHERE name NOT LIKE '\\_sqlx%' ESCAPE '\\'";
     let rows = sqlx::query(sql).fetch_all(&mut writer).await.unwrap();
-    rows.iter().map(|row| (row.get("name"), row.get("sql"))).filter(|(name, _): &(String, _)| !name.contains("_sqlx_")).collect()
+    rows.iter()
+        .map(|row| (row.get("name"), row.get("sql")))
+        .filter(|(name, _): &(String, _)| !name.contains("_sqlx_"))
+        .collect()
 }
 
 #[tokio::test]
