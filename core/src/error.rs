@@ -28,14 +28,6 @@ pub enum ErrorKind {
     Unexpected,
 }
 
-impl ErrorKind {
-    /// Whether this says that the service itself is ill, which the breaker counts.
-    #[must_use]
-    pub const fn is_illness(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Ambiguous | Self::Auth)
-    }
-}
-
 /// Whether another try may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -54,6 +46,7 @@ pub struct Error {
     retry: Retry,
     operation: &'static str,
     detail: Cow<'static, str>,
+    of_recipient: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -65,7 +58,7 @@ impl Error {
             ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Ambiguous => Retry::Backoff,
             _ => Retry::Never,
         };
-        Self { kind, retry, operation, detail: detail.into(), source: None }
+        Self { kind, retry, operation, detail: detail.into(), of_recipient: false, source: None }
     }
 
     /// The channel cannot do `operation`.
@@ -86,6 +79,19 @@ impl Error {
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// The same fault, which lies with the one person it was meant for: it says nothing about the service.
+    #[must_use]
+    pub fn of_recipient(mut self) -> Self {
+        self.of_recipient = true;
+        self
+    }
+
+    /// Whether this says that the service itself is ill, which the breaker counts.
+    #[must_use]
+    pub const fn is_illness(&self) -> bool {
+        !self.of_recipient && matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Ambiguous | ErrorKind::Auth)
     }
 
     /// What kind of fault it is.

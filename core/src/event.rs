@@ -107,7 +107,6 @@ pub enum Topic {
 const LISTENER_BACKLOG: usize = 32;
 
 struct Listener {
-    number: u64,
     tx: mpsc::Sender<Arc<Event>>,
     lagged: Arc<AtomicBool>,
 }
@@ -118,7 +117,7 @@ struct Listener {
 /// keep up loses its backlog, is told so by [`Heard::Lagged`], and reads the log from where it was.
 #[derive(Default)]
 pub struct Bus {
-    topics: Mutex<HashMap<Topic, Vec<Listener>>>,
+    topics: Mutex<HashMap<Topic, HashMap<u64, Listener>>>,
     numbers: AtomicU64,
 }
 
@@ -138,7 +137,8 @@ impl Bus {
         let (tx, rx) = mpsc::channel(backlog);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let lagged = Arc::new(AtomicBool::new(false));
-        self.topics.lock().entry(topic).or_default().push(Listener { number, tx, lagged: lagged.clone() });
+        let listener = Listener { tx, lagged: lagged.clone() };
+        self.topics.lock().entry(topic).or_default().insert(number, listener);
         Listening { bus: self.clone(), topic, number, rx, lagged }
     }
 
@@ -154,7 +154,7 @@ impl Bus {
         for event in events {
             let request = Topic::Request(event.request.id);
             for topic in event.readers().map(Topic::Reader).chain([request]) {
-                for listener in topics.get(&topic).into_iter().flatten() {
+                for listener in topics.get(&topic).into_iter().flat_map(HashMap::values) {
                     // A listener that lost one event gets no later one, or it would read past the hole.
                     if !listener.lagged.load(Ordering::Acquire) && listener.tx.try_send(event.clone()).is_err() {
                         listener.lagged.store(true, Ordering::Release);
@@ -167,7 +167,7 @@ impl Bus {
     fn leave(&self, topic: Topic, number: u64) {
         let mut topics = self.topics.lock();
         if let Some(listeners) = topics.get_mut(&topic) {
-            listeners.retain(|listener| listener.number != number);
+            listeners.remove(&number);
             if listeners.is_empty() {
                 topics.remove(&topic);
             }

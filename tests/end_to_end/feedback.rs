@@ -196,6 +196,7 @@ async fn every_malformed_draft_is_told_its_field_and_stores_nothing() {
         (json!({"to": ["ana", "ana@example.com"]}), 404, "to[1]"),
         (json!({"channels": ["pigeon"]}), 422, "channels[0]"),
         (json!({"channels": [{"channel": "websocket", "adress": "x"}]}), 422, "channels[0].adress"),
+        (json!({"channels": [{"channel": "websocket", "address": "somebody"}]}), 422, "channels[0].address"),
         (json!({"strategy": "all"}), 422, "strategy"),
         (json!({"expires_in": -1}), 422, "expires_in"),
         (json!({"expires_in": 1.5}), 422, "expires_in"),

@@ -49,10 +49,7 @@ impl Socket {
             match timeout(SOON, self.0.next()).await.expect("a message in time") {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(frame))) => {
-                    println!("closed: {frame:?}");
-                    return None;
-                }
+                Some(Ok(Message::Close(_))) => return None,
                 other => panic!("{other:?}"),
             }
         }

@@ -116,7 +116,7 @@ impl Cast {
                 metadata: Map::new(),
             },
             created_at: NOW,
-            expires_at: NOW.after(Duration::from_secs(3600)),
+            expires_at: NOW.after(Duration::from_hours(1)),
             created_event: EventId(0),
             state: RequestState::Pending,
         };

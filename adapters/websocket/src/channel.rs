@@ -1,6 +1,6 @@
 //! The channel over open sockets.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hearback_core::{
@@ -15,9 +15,13 @@ use hearback_core::{
     person::Reader,
     store::Store,
 };
+use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 use crate::sockets::{AdmissionError, Limits, Sockets, Ticket};
+
+/// How long a send waits for a socket that does not read.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// The channel over open sockets, and the place where sockets are served.
 ///
@@ -103,9 +107,16 @@ impl Channel for Websocket {
         let Content::Request { request, .. } = &what.content else {
             return Err(Error::unsupported("websocket.send"));
         };
-        let gone = || Error::new(ErrorKind::Unavailable, "websocket.send", "the person's last socket closed");
+        // A person who leaves or does not read is no illness of the hub's sockets.
+        let fault = |detail| Error::new(ErrorKind::Unavailable, "websocket.send", detail).of_recipient();
+        let gone = || fault("the person's last socket closed");
         let mut progress = reader(to).and_then(|reader| self.sockets.progress(reader)).ok_or_else(gone)?;
-        progress.wait_for(|written| *written >= request.created_event).await.map_err(|_| gone())?;
+        let stalled = self.clock.sleep_until(self.clock.now().after(STALLED_AFTER));
+        select! {
+            biased;
+            written = progress.wait_for(|written| *written >= request.created_event) => written.map_err(|_| gone())?,
+            () = stalled => return Err(fault("the person's sockets do not read")),
+        };
         Ok(Receipt::from(request.created_event.to_string()))
     }
 

@@ -28,6 +28,8 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(75);
 /// A write that takes longer than this closes the socket.
 const WRITE_MAX: Duration = Duration::from_secs(20);
+/// How long the closing frame may take.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// Who is at the other end, proven by token or cookie.
 #[derive(Clone, Debug)]
@@ -89,10 +91,15 @@ impl Websocket {
         let cursor = EventId::default();
         let mut connection =
             Connection { websocket: self, ticket, client, inbox, outgoing, listening, cursor, heard_at };
-        let Err(end) = connection.run(incoming, over).await;
+        // Whatever the connection is at, also in the midst of a long backlog: this comes first.
+        let end = select! {
+            biased;
+            (code, reason) = over => End::Close(code, reason),
+            Err(end) = connection.run(incoming) => end,
+        };
         if let End::Close(code, reason) = end {
             // The client may be gone already.
-            let _ = connection.write(Outgoing::Close(code, reason)).await;
+            let _ = connection.write(Outgoing::Close(code, reason), CLOSE_MAX).await;
         }
     }
 }
@@ -114,15 +121,10 @@ enum Next {
     Incoming(Option<Incoming>),
     Heard(Heard),
     Tick,
-    Over(u16, &'static str),
 }
 
 impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
-    async fn run(
-        &mut self,
-        mut incoming: impl Stream<Item = Incoming> + Unpin + Send,
-        mut over: impl Future<Output = (u16, &'static str)> + Unpin + Send,
-    ) -> Flow<Infallible> {
+    async fn run(&mut self, mut incoming: impl Stream<Item = Incoming> + Unpin + Send) -> Flow<Infallible> {
         self.begin().await?;
         self.catch_up().await?;
         self.announce().await?;
@@ -130,14 +132,11 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         let mut tick_at = clock.now().after(PING_EVERY);
         loop {
             let next = select! {
-                biased;
-                (code, reason) = &mut over => Next::Over(code, reason),
                 incoming = incoming.next() => Next::Incoming(incoming),
                 heard = self.listening.next() => Next::Heard(heard),
                 () = clock.sleep_until(tick_at) => Next::Tick,
             };
             match next {
-                Next::Over(code, reason) => return Err(End::Close(code, reason)),
                 Next::Incoming(None) => return Err(End::Gone),
                 Next::Incoming(Some(message)) => {
                     self.heard_at = clock.now();
@@ -150,7 +149,7 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
                     if clock.now().since(self.heard_at) > SILENCE_MAX {
                         return Err(End::Gone);
                     }
-                    self.write(Outgoing::Ping).await?;
+                    self.write(Outgoing::Ping, WRITE_MAX).await?;
                 }
             }
         }
@@ -282,14 +281,14 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
 
     async fn say(&mut self, message: &HubMessage) -> Flow {
         match serde_json::to_string(message) {
-            Ok(text) => self.write(Outgoing::Text(text)).await,
+            Ok(text) => self.write(Outgoing::Text(text), WRITE_MAX).await,
             Err(_) => Err(End::Close(1011, "a fault of the hub")),
         }
     }
 
-    async fn write(&mut self, frame: Outgoing) -> Flow {
+    async fn write(&mut self, frame: Outgoing, within: Duration) -> Flow {
         let clock = self.websocket.clock.clone();
-        let until = clock.now().after(WRITE_MAX);
+        let until = clock.now().after(within);
         select! {
             biased;
             written = self.outgoing.send(frame) => written.map_err(|_| End::Gone),

@@ -1,6 +1,6 @@
 //! Feedback requests: their terms, which never change, and their state, which ends once.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -186,12 +186,6 @@ impl Request {
             source: Source::OnExpiry,
         });
         Ending::Expired { at, outcome }
-    }
-
-    /// How long a silent channel has before the next is tried.
-    #[must_use]
-    pub const fn fallback_after(&self) -> Duration {
-        Duration::from_secs(self.terms.fallback_after as u64)
     }
 
     /// Whose event log it stands in: the people asked, and the token that asked.

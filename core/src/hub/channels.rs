@@ -95,7 +95,7 @@ impl Running {
             }
             Err(error) => {
                 health.last_error = Some(error.to_string());
-                health.failing |= error.kind().is_illness();
+                health.failing |= error.is_illness();
                 health.needs_auth |= error.kind() == ErrorKind::Auth;
             }
         }

@@ -1,10 +1,10 @@
 //! Putting a request.
 
-use super::{Hub, route};
+use super::{Hub, OnDrop, route};
 use crate::{
     error::{Error, FieldError},
     event::EventId,
-    feedback::{Delivery, DeliveryState, Draft, Request, RequestState},
+    feedback::{Delivery, DeliveryState, Draft, Request, RequestState, RouteStep},
     person::{Asker, Person},
     store::{Created, Idempotency, NewRequest},
 };
@@ -36,7 +36,7 @@ impl Hub {
         idempotency: Option<Idempotency>,
     ) -> Result<Created, CreateError> {
         let draft = draft.check().map_err(CreateError::Invalid)?;
-        let faults = self.unknown_channels(&draft.channels());
+        let faults = self.route_faults(&draft.channels());
         if !faults.is_empty() {
             return Err(CreateError::Invalid(faults));
         }
@@ -54,22 +54,27 @@ impl Hub {
         };
         let deliveries = people.iter().flat_map(|person| self.first_deliveries(&request, person)).collect();
         let deadline = request.expires_at;
-        let created = self.store.create(NewRequest { request, deliveries, idempotency }).await?;
-        if matches!(created, Created::New(_)) {
+        let _wake = OnDrop(|| {
             self.sends_due.notify_one();
             self.note_deadline(deadline);
-        }
-        Ok(created)
+        });
+        Ok(self.store.create(NewRequest { request, deliveries, idempotency }).await?)
     }
 
-    fn unknown_channels(&self, steps: &[crate::feedback::RouteStep]) -> Vec<FieldError> {
-        let unknown = steps.iter().enumerate().filter(|(_, step)| self.channels.get(&step.channel).is_none());
-        unknown
-            .map(|(index, step)| {
-                FieldError::new(format!("channels[{index}]"), format!("there is no channel named `{}`", step.channel))
-                    .allowing(self.channels.iter().map(|running| running.channel().name().to_string()))
-            })
-            .collect()
+    /// Steps over channels that do not exist, and addresses where people are known by their account.
+    fn route_faults(&self, steps: &[RouteStep]) -> Vec<FieldError> {
+        let fault = |(index, step): (usize, &RouteStep)| {
+            let Some(running) = self.channels.get(&step.channel) else {
+                let known = self.channels.iter().map(|running| running.channel().name().to_string());
+                let detail = format!("there is no channel named `{}`", step.channel);
+                return Some(FieldError::new(format!("channels[{index}]"), detail).allowing(known));
+            };
+            let by_account = running.channel().capabilities().account_addresses;
+            let detail = "this channel knows people by their account: leave the address out";
+            (by_account && step.address.is_some())
+                .then(|| FieldError::new(format!("channels[{index}].address"), detail))
+        };
+        steps.iter().enumerate().filter_map(fault).collect()
     }
 
     /// The people named, each once, in the order named.

@@ -1,6 +1,6 @@
 //! Attempting what is due.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -17,6 +17,10 @@ use crate::{
 
 /// A delivery is given up after this many attempts.
 const ATTEMPTS_MAX: usize = 10;
+/// How often storing an attempt's end is tried.
+const FINISH_TRIES_MAX: u32 = 100;
+/// The longest wait between two of these tries.
+const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What a skipped delivery shows.
 const NOT_CONNECTED: &str = "not connected";
 
@@ -90,6 +94,12 @@ impl Hub {
         running.note(sent.as_ref().map(|_| ()));
         match sent {
             Ok(receipt) => (DeliveryState::Sent { receipt }, None),
+            // They left during the send, and nothing was sent: that is no fault of anybody's.
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable && channel.reach(&delivery.address).await == Reach::Later =>
+            {
+                (DeliveryState::Skipped { reason: NOT_CONNECTED.into() }, Some(error.to_string()))
+            }
             Err(error) => {
                 let state = self.after_fault(&error, delivery.attempts.len());
                 (state, Some(error.to_string()))
@@ -124,10 +134,18 @@ impl Hub {
     async fn finish(&self, delivery: &Delivery, lease: Timestamp, state: DeliveryState, error: Option<String>) {
         let due = matches!(state, DeliveryState::Queued { .. });
         let receipt = state.receipt().cloned();
-        let finished = self.store.finish_send(delivery.id, lease, state, error, self.clock.now()).await;
-        if let Err(error) = finished {
-            // The lease runs out and the delivery is looked at again.
-            warn!(%error, delivery = %delivery.id, "an attempt's end could not be stored");
+        // A receipt that is lost here could never be settled, so this is tried for longer than a passing fault lasts.
+        for tries in 1..=FINISH_TRIES_MAX {
+            let (state, error) = (state.clone(), error.clone());
+            let Err(error) = self.store.finish_send(delivery.id, lease, state, error, self.clock.now()).await else {
+                break;
+            };
+            warn!(%error, delivery = %delivery.id, tries, "an attempt's end could not be stored");
+            if self.attempts.is_closed() {
+                return;
+            }
+            let wait = backoff::wait(tries, error.retry(), &self.ids).min(FINISH_WAIT_MAX);
+            self.clock.sleep_until(self.clock.now().after(wait)).await;
         }
         if let Some(receipt) = receipt {
             self.acknowledge_early(&delivery.channel, &delivery.address, &receipt).await;

@@ -55,7 +55,9 @@ const POLL: Duration = Duration::from_secs(30);
 const BATCH: usize = 64;
 /// How long after a fault of the store the loops try again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// What a lease lasts beyond the time that a send may take.
+/// The most calls that the work under one lease makes: a settlement that becomes a notice, each with a probe before it.
+const CALLS_OF_A_LEASE: u32 = 4;
+/// What a lease lasts beyond the time that its calls may take.
 const LEASE_MARGIN: Duration = Duration::from_secs(20);
 
 /// What the orchestrator is built with.
@@ -75,6 +77,16 @@ pub struct Parts {
     pub page_url: String,
     /// How long a send may take before it counts as hanging.
     pub send_timeout: Duration,
+}
+
+/// Does something when it is dropped: also when the caller of a use case hangs up half-way, since what the store has
+/// queued by then commits all the same, and work that nobody is woken for would lie until the next look.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
 }
 
 /// The orchestrator.
@@ -112,7 +124,7 @@ impl Hub {
             clock: parts.clock,
             ids: parts.ids,
             page_url: parts.page_url,
-            lease: parts.send_timeout + LEASE_MARGIN,
+            lease: parts.send_timeout * CALLS_OF_A_LEASE + LEASE_MARGIN,
             sends_due: Notify::new(),
             settlements_due: Notify::new(),
             deadline_moved: Notify::new(),
@@ -149,9 +161,8 @@ impl Hub {
     ///
     /// Those of the store.
     pub async fn cancel(&self, id: RequestId) -> Result<Option<Ended>> {
-        let ended = self.store.cancel(id, self.clock.now()).await?;
-        self.settlements_due.notify_one();
-        Ok(ended)
+        let _wake = OnDrop(|| self.settlements_due.notify_one());
+        self.store.cancel(id, self.clock.now()).await
     }
 
     /// Where a person sees a request in their browser.

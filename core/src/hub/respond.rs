@@ -3,15 +3,18 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::Hub;
+use super::{Hub, OnDrop};
 use crate::{
     channel::{Address, ChannelName, Inbound, Inbox, Recorded, Reply},
     error::{Error, ErrorKind, FieldError, Result},
-    feedback::{COMMENT_MAX, Request, Verdict},
+    feedback::{COMMENT_MAX, Request},
     id::RequestId,
     person::UserRef,
     store::{Candidate, Standing},
 };
+
+/// The largest value kept of a response that is not accepted, in bytes of JSON: as large as the largest form.
+const VALUE_KEPT_MAX: usize = 64 * 1024;
 
 /// An answer from a person whose identity is proven.
 #[derive(Clone, Debug)]
@@ -47,14 +50,17 @@ impl Hub {
     /// Those of the store; the answer is not recorded then.
     pub async fn respond(&self, answer: Answer) -> Result<Option<Responded>> {
         let Some(request) = self.store.request(answer.request).await? else { return Ok(None) };
-        let faults = faults(&request, &answer);
-        let standing = if !answer.by.as_ref().is_some_and(|user| request.asks(user.id)) {
+        let asked = answer.by.as_ref().is_some_and(|user| request.asks(user.id));
+        // Nothing is computed for somebody who is not asked.
+        let faults = if asked { faults(&request, &answer) } else { Vec::new() };
+        let mut standing = if !asked {
             Standing::Refused("you are not asked".into())
         } else if faults.is_empty() {
             Standing::Valid
         } else {
             Standing::Invalid(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         };
+        let answer = keep(answer, &mut standing);
         let candidate = Candidate {
             id: self.ids.next(),
             request_id: request.id,
@@ -66,10 +72,8 @@ impl Hub {
             event: answer.event,
             standing,
         };
+        let _wake = OnDrop(|| self.settlements_due.notify_one());
         let Some(recorded) = self.store.respond(candidate).await? else { return Ok(None) };
-        if recorded.response.verdict == Verdict::Accepted {
-            self.settlements_due.notify_one();
-        }
         Ok(Some(Responded { recorded, faults }))
     }
 
@@ -87,6 +91,22 @@ impl Hub {
         }
         self.store.person_at(channel, from).await
     }
+}
+
+/// Every response is kept, but not more of one that cannot be accepted than a valid one could have: whoever may call
+/// could otherwise fill the disk.
+fn keep(mut answer: Answer, standing: &mut Standing) -> Answer {
+    let (Standing::Invalid(reason) | Standing::Refused(reason)) = standing else { return answer };
+    let size = answer.value.to_string().len();
+    if size > VALUE_KEPT_MAX {
+        answer.value = Value::Null;
+        *reason = format!("{reason} (its value of {size} bytes is not kept)");
+    }
+    if let Some(comment) = &mut answer.comment {
+        let cut = comment.char_indices().nth(COMMENT_MAX).map_or(comment.len(), |(at, _)| at);
+        comment.truncate(cut);
+    }
+    answer
 }
 
 fn faults(request: &Request, answer: &Answer) -> Vec<FieldError> {

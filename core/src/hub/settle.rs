@@ -1,7 +1,7 @@
 //! Telling every delivery how its request ended. It has its own loop and its own retries, so that a slow send delays
-//! no settlement and a failed one is never dropped.
+//! no settlement, and one that fails is tried again for a week.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -14,8 +14,8 @@ use crate::{
     store::{SettleClaim, SettleResult},
 };
 
-/// A settlement is given up after this many tries: with the longest waits, after about half a day.
-const TRIES_MAX: u32 = 24;
+/// A settlement is tried for this long after the end, however often: refusals of an open breaker cost it nothing.
+const TRIED_FOR: Duration = Duration::from_hours(7 * 24);
 
 impl Hub {
     pub(super) async fn settle_ended(self: Arc<Self>, stop: CancellationToken) {
@@ -65,11 +65,13 @@ impl Hub {
         };
         let told = tell(running.channel().as_ref(), delivery, request, ending).await;
         running.note(told.as_ref().copied());
+        let overdue = self.clock.now().since(ending.at()) > TRIED_FOR;
         match told {
             Ok(()) => SettleResult::Settled,
             // What is gone shows nothing that could mislead.
             Err(error) if error.kind() == ErrorKind::NotFound => SettleResult::Settled,
-            Err(error) if error.retry() != Retry::Never && *tries < TRIES_MAX => {
+            // Credentials that are wrong now may be renewed.
+            Err(error) if (error.retry() != Retry::Never || error.kind() == ErrorKind::Auth) && !overdue => {
                 let wait = backoff::wait(tries + 1, error.retry(), &self.ids);
                 SettleResult::Again(self.clock.now().after(wait))
             }

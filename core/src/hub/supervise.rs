@@ -9,6 +9,8 @@ use tracing::warn;
 use super::{Hub, Running, backoff};
 use crate::error::Retry;
 
+/// After a run of this long a fault counts as the first one.
+const HEALTHY: Duration = Duration::from_mins(10);
 /// A channel that does not heed `stop` for this long is dropped.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -17,6 +19,7 @@ impl Hub {
     pub(super) async fn supervise(self: Arc<Self>, running: Arc<Running>, stop: CancellationToken) {
         let mut faults: u32 = 0;
         loop {
+            let begun = self.clock.now();
             let run = running.channel().run(self.clone(), stop.clone());
             let overdue = async {
                 stop.cancelled().await;
@@ -30,6 +33,9 @@ impl Hub {
             let Err(error) = ended else { return };
             if stop.is_cancelled() {
                 return;
+            }
+            if self.clock.now().since(begun) >= HEALTHY {
+                faults = 0;
             }
             faults = faults.saturating_add(1);
             let retry = if error.retry() == Retry::Never { Retry::Backoff } else { error.retry() };

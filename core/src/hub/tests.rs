@@ -162,6 +162,41 @@ async fn bystanders_are_refused_and_invalid_answers_change_nothing() {
 }
 
 #[tokio::test]
+async fn of_a_response_that_cannot_be_accepted_no_more_is_kept_than_of_one_that_can() {
+    let world = World::plain();
+    let request = world.ask(json!({})).await;
+    for (who, verdict) in [(2, Verdict::Refused), (0, Verdict::Invalid)] {
+        let kept = world.answer(&request, who, json!("x".repeat(70_000))).await.recorded.response;
+        assert_eq!((kept.verdict, kept.value), (verdict, Value::Null));
+        assert!(kept.reason.unwrap().ends_with("(its value of 70002 bytes is not kept)"));
+    }
+    let answer = Answer {
+        request: request.id,
+        by: Some(world.people[0].clone()),
+        channel: "api".parse().unwrap(),
+        value: json!("approved"),
+        comment: Some("ü".repeat(5_000)),
+        event: None,
+    };
+    let responded = world.hub.respond(answer).await.unwrap().unwrap();
+    assert_eq!(responded.faults[0].field, "comment");
+    assert_eq!(responded.recorded.response.comment.unwrap().chars().count(), 4_000);
+    assert!(world.now(&request).await.is_pending());
+}
+
+#[tokio::test]
+async fn who_leaves_during_the_send_is_skipped_as_if_they_had_been_away() {
+    let world = World::new(Capabilities { idempotent_send: true, ..MemoryChannel::CAPABILITIES });
+    world.channel.hang_next();
+    let request = world.ask(json!({"to": ["ana"]})).await;
+    world.until(&request, &[Sending]).await;
+    tokio::task::yield_now().await;
+    world.channel.set_connected(&address("ana"), false);
+    world.clock.advance(Duration::from_secs(10));
+    world.until(&request, &[Skipped]).await;
+}
+
+#[tokio::test]
 async fn the_deadline_ends_it_with_the_outcome_the_asker_named_and_approves_nothing() {
     let world = World::plain();
     let request = world.ask(json!({"expires_in": 60, "on_expiry": "rejected"})).await;

@@ -48,7 +48,7 @@ struct Inner {
     span: Duration,
 }
 
-/// Counts what says that the service is ill ([`ErrorKind::is_illness`]); a bad address or an offline person does not.
+/// Counts what says that the service is ill ([`Error::is_illness`]); a bad address or an offline person does not.
 #[derive(Debug)]
 pub struct Breaker {
     clock: Arc<dyn Clock>,
@@ -144,12 +144,12 @@ impl Layer for BreakerLayer {
             Admission::Refuse(left) => return Err(refusal(call, left)),
             Admission::Probe => {
                 let probe = call.channel.probe().await;
-                self.breaker.record(probe.as_ref().is_err_and(|error| error.kind().is_illness()));
+                self.breaker.record(probe.as_ref().is_err_and(Error::is_illness));
                 probe?;
             }
         }
         let result = next.await;
-        self.breaker.record(result.as_ref().is_err_and(|error| error.kind().is_illness()));
+        self.breaker.record(result.as_ref().is_err_and(Error::is_illness));
         result
     }
 }
@@ -182,6 +182,10 @@ mod tests {
     async fn bad_addresses_leave_it_closed_and_five_illnesses_in_a_row_open_it() {
         let all = surrounded(MemoryChannel::CAPABILITIES);
         fail(&all, ErrorKind::NotFound, 10).await;
+        for _ in 0..10 {
+            all.below.fail_next(error(ErrorKind::Unavailable).of_recipient());
+            all.channel.send(&address(), &notice("?")).await.unwrap_err();
+        }
         fail(&all, ErrorKind::Unavailable, 4).await;
         all.channel.send(&address(), &notice("?")).await.unwrap();
         fail(&all, ErrorKind::Unavailable, 4).await;

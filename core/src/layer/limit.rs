@@ -1,6 +1,6 @@
-//! Keeps to the provider's own send rate, by waiting.
+//! Keeps to the provider's own send rate: by waiting a little, else by saying when.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
@@ -8,8 +8,11 @@ use super::{Call, Layer, Operation};
 use crate::{
     channel::SendRate,
     clock::{Clock, Timestamp},
-    error::Result,
+    error::{Error, ErrorKind, Result, Retry},
 };
+
+/// The longest wait inside an attempt, whose lease goes on meanwhile.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The generic cell rate algorithm: one moment is all its state.
 #[derive(Debug)]
@@ -26,21 +29,31 @@ impl Limit {
         Self { clock, rate, empty_at }
     }
 
-    /// When the next send may go.
-    fn reserve(&self, rate: SendRate) -> Timestamp {
+    /// When the next send may go; if that is too far off, how far, and no place is taken.
+    fn reserve(&self, rate: SendRate) -> Result<Timestamp, Duration> {
         let step = 1_000_000 / i64::from(rate.per_second.max(1));
         let room = step * i64::from(rate.burst.max(1) - 1);
         let mut empty_at = self.empty_at.lock();
-        let begin = empty_at.micros().max(self.clock.now().micros());
+        let now = self.clock.now();
+        let begin = empty_at.micros().max(now.micros());
+        let may_go = Timestamp::from_micros(begin - room);
+        let wait = may_go.since(now);
+        if wait > WAIT_MAX {
+            return Err(wait);
+        }
         *empty_at = Timestamp::from_micros(begin + step);
-        Timestamp::from_micros(begin - room)
+        Ok(may_go)
     }
 }
 
 impl Layer for Limit {
     async fn around<T: Send>(&self, call: Call<'_>, next: impl Future<Output = Result<T>> + Send) -> Result<T> {
         if let (Operation::Send, Some(rate)) = (call.operation, self.rate) {
-            let may_go = self.reserve(rate);
+            let too_fast = |wait| {
+                let detail = "the channel's own send rate is used up";
+                Error::new(ErrorKind::RateLimited, call.operation.as_str(), detail).with_retry(Retry::After(wait))
+            };
+            let may_go = self.reserve(rate).map_err(too_fast)?;
             self.clock.sleep_until(may_go).await;
         }
         next.await
@@ -72,5 +85,19 @@ mod tests {
         assert!(poll!(&mut third).is_pending());
         all.clock.advance(Duration::from_millis(1));
         third.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_would_wait_longer_than_its_lease_bears_is_told_when_to_come_back() {
+        let rate = SendRate { per_second: 1, burst: 1 };
+        let all = surrounded(Capabilities { send_rate: Some(rate), ..MemoryChannel::CAPABILITIES });
+        let (to, what) = (address(), notice("?"));
+        let mut waiting: Vec<_> = (0..6).map(|_| all.channel.send(&to, &what)).collect();
+        for send in &mut waiting {
+            let _ = poll!(send);
+        }
+        let refused = all.channel.send(&to, &what).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.retry()), (ErrorKind::RateLimited, Retry::After(Duration::from_secs(6))));
+        assert_eq!(all.below.sent().len(), 1);
     }
 }

@@ -118,9 +118,16 @@ impl Browser {
         self.client.find_all(Locator::Css(css)).await.unwrap().len()
     }
 
-    /// Clicks as a person does: what is covered or moving cannot be clicked yet.
+    /// Scrolls to an element and clicks as a person does: what is covered or moving cannot be clicked yet.
     pub(super) async fn click(&self, css: &str) {
-        self.until(&format!("a click on {css}"), async || self.find(css).await?.click().await.map(|()| true)).await;
+        // What lies below the sticky head is in view for the driver, which then does not scroll.
+        let scroll = "arguments[0].scrollIntoView({block: 'center'})";
+        let click = async || {
+            let element = self.find(css).await?;
+            self.client.execute(scroll, vec![serde_json::to_value(&element)?]).await?;
+            element.click().await.map(|()| true)
+        };
+        self.until(&format!("a click on {css}"), click).await;
     }
 
     /// Types into a field, instead of what stands there.
@@ -196,7 +203,7 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
     let line = format!("{test}: needs the paths of a browser in TEST_CHROMIUM and of its driver in TEST_CHROMEDRIVER");
     assert!(env::var_os("TEST_REQUIRE_SERVICES").is_none_or(|value| value != "1"), "{line}");
     // Not by eprintln, whose text is only shown of tests that fail.
-    writeln!(std::io::stderr(), "SKIPPED {line}").unwrap();
+    std::io::stderr().write_all(format!("SKIPPED {line}\n").as_bytes()).unwrap();
     None
 }
 

@@ -170,9 +170,9 @@ async fn the_use_of_a_token_is_noted_to_the_minute() {
     }
     assert_eq!(storage.transactions() - before, 1);
     storage.touch_token(id, minute.after(Duration::from_secs(61))).await.unwrap();
-    assert_eq!(last_used().await, Some(minute.after(Duration::from_secs(60))));
+    assert_eq!(last_used().await, Some(minute.after(Duration::from_mins(1))));
     storage.touch_token(id, minute).await.unwrap();
-    assert_eq!(last_used().await, Some(minute.after(Duration::from_secs(60))), "it does not go back");
+    assert_eq!(last_used().await, Some(minute.after(Duration::from_mins(1))), "it does not go back");
 }
 
 #[tokio::test]

@@ -175,10 +175,8 @@ async fn migrations_go_up_and_down() {
     assert_eq!(migrate::up(&database).await.unwrap(), []);
     assert!(migrate::status(&database).await.unwrap().iter().all(|step| step.applied));
     let undone = migrate::down(&database, 1).await.unwrap();
-    assert_eq!(
-        undone.iter().map(|step| (step.version, step.applied)).collect::<Vec<_>>(),
-        [(known.len() as i64, false)]
-    );
+    let newest = known.last().map(|step| step.version);
+    assert_eq!(undone.iter().map(|step| (Some(step.version), step.applied)).collect::<Vec<_>>(), [(newest, false)]);
     assert_eq!(migrate::down(&database, 100).await.unwrap().len(), known.len() - 1);
     assert_eq!(migrate::down(&database, 1).await.unwrap(), []);
     assert_eq!(migrate::status(&database).await.unwrap(), known);
