@@ -56,6 +56,8 @@ pub struct App {
     pub websocket: Arc<Websocket>,
     /// The open sockets, which the HTTP server does not count among its connections.
     pub sockets: TaskTracker,
+    /// The calls that wait for the ending of a request.
+    pub parked: TaskTracker,
     /// Who calls.
     pub auth: Auth,
     /// The idempotency keys whose first call is still running.
@@ -76,8 +78,20 @@ impl App {
         let Parts { config, secret, clock, ids, accounts, store, hub, websocket, stopping, metrics } = parts;
         let cipher = Arc::new(Cipher::new(&secret));
         let auth = Auth::new(&config, &secret, cipher, accounts, clock.clone(), ids.clone())?;
-        let (running, sockets) = (Running::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, clock, ids, store, hub, websocket, sockets, auth, running, stopping, metrics }))
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            ids,
+            store,
+            hub,
+            websocket,
+            sockets: TaskTracker::new(),
+            parked: TaskTracker::new(),
+            auth,
+            running: Running::default(),
+            stopping,
+            metrics,
+        }))
     }
 
     /// The path of `path` as callers see it, below the prefix.

@@ -18,9 +18,13 @@ use poem::{
     listener::{Acceptor, Listener, TcpListener},
 };
 use serde_json::Value;
-use tokio::{select, signal, task::JoinHandle, time::timeout};
+use tokio::{
+    select, signal,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     account::AccountStore,
@@ -33,6 +37,11 @@ use crate::{
 
 /// How long the hub may take to stop: calls under way, sockets, attempts.
 const STOP_MAX: Duration = Duration::from_secs(8);
+/// For how long after SIGTERM the hub takes new connections at least, so that a load balancer can see `/readyz` say 503
+/// before calls are refused.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How often timings are gathered. Each is kept by itself until then, whether anybody reads the metrics or not.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// The name of the channel over open sockets.
 const WEBSOCKET: &str = "websocket";
 
@@ -42,6 +51,8 @@ pub struct Running {
     storage: Arc<SqliteStorage>,
     hub: JoinHandle<()>,
     server: JoinHandle<()>,
+    /// Cancelled when the HTTP server is to take no more connections.
+    closing: CancellationToken,
 }
 
 /// Starts a hub on `clock`. It listens when this returns.
@@ -91,9 +102,12 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         stopping: stopping.clone(),
         metrics,
     })?;
+    if let Some(metrics) = app.metrics.clone() {
+        tokio::spawn(upkeep(metrics, stopping.clone()));
+    }
     let routes = api::routes(app.clone());
-    let stop = stopping.clone();
-    let told = stopping.clone().cancelled_owned();
+    let (stop, closing) = (stopping.clone(), CancellationToken::new());
+    let told = closing.clone().cancelled_owned();
     let server = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(routes, told, Some(STOP_MAX));
     let server = tokio::spawn(async move {
         if let Err(error) = server.await {
@@ -101,7 +115,13 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         }
         stop.cancel();
     });
-    Ok(Running { app, storage, hub: tokio::spawn(hub.run(stopping)), server })
+    Ok(Running { app, storage, hub: tokio::spawn(hub.run(stopping)), server, closing })
+}
+
+async fn upkeep(metrics: PrometheusHandle, stopping: CancellationToken) {
+    while stopping.run_until_cancelled(sleep(UPKEEP)).await.is_some() {
+        metrics.run_upkeep();
+    }
 }
 
 impl Running {
@@ -111,16 +131,30 @@ impl Running {
         &self.app
     }
 
-    /// Stops: `/readyz` turns 503, parked calls answer, sockets close with a reason, attempts under way end.
-    pub async fn stop(self) {
-        let Self { app, storage, hub, server } = self;
+    /// What is stored.
+    #[must_use]
+    pub const fn storage(&self) -> &Arc<SqliteStorage> {
+        &self.storage
+    }
+
+    /// Stops: `/readyz` turns 503, parked calls answer, sockets close with a reason, attempts under way end. Connections are
+    /// taken until the calls are answered and the sockets closed, and for `drain` at least.
+    pub async fn stop(self, drain: Duration) {
+        let Self { app, storage, hub, server, closing } = self;
         app.stopping.cancel();
         app.sockets.close();
+        app.parked.close();
         let ended = timeout(STOP_MAX, async {
+            let close = async {
+                tokio::join!(sleep(drain), app.sockets.wait(), app.parked.wait());
+                closing.cancel();
+                server.await
+            };
             // Only a panic makes one of these an error, and that is in the log.
-            let (_, _, ()) = tokio::join!(hub, server, app.sockets.wait());
+            let (_, _) = tokio::join!(hub, close);
         });
         if ended.await.is_err() {
+            closing.cancel();
             error!("not everything ended in time; what is durable goes on at the next start");
         }
         storage.close().await;
@@ -161,12 +195,15 @@ pub async fn serve(config: Config) -> Result<()> {
     let app = running.app();
     let first_account = running.storage.is_empty().await?;
     info!(bind = %app.config.bind, url = %app.config.public_url, "listening");
+    for warning in app.config.warnings() {
+        warn!("{warning}");
+    }
     welcome(&app.config, first_account);
     select! {
         () = told => info!("stopping"),
         () = app.stopping.cancelled() => error!("the HTTP server ended by itself"),
     }
-    running.stop().await;
+    running.stop(DRAIN).await;
     info!("stopped");
     Ok(())
 }

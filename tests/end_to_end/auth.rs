@@ -17,12 +17,12 @@ pub(crate) async fn send(call: RequestBuilder) -> Answered {
     read(call.send().await.unwrap()).await
 }
 
-async fn log_in(server: &TestServer, login: &str, password: &str) -> Answered {
+pub(crate) async fn log_in(server: &TestServer, login: &str, password: &str) -> Answered {
     send(server.nobody().call(Method::POST, "/api/auth/login").form(&[("username", login), ("password", password)]))
         .await
 }
 
-async fn refresh(server: &TestServer, token: &str) -> Answered {
+pub(crate) async fn refresh(server: &TestServer, token: &str) -> Answered {
     server.nobody().post("/api/auth/refresh", json!({ "refresh_token": token })).await
 }
 

@@ -94,7 +94,7 @@ fn an_empty_variable_counts_as_unset() {
 #[test]
 fn every_setting_can_come_from_the_file() {
     let toml = r#"
-        database_url = "sqlite:///var/lib/hearback/hub.db?mode=rwc"
+        database_url = "sqlite:///var/lib/hearback/hub.db"
         secret_key = "0123456789abcdef0123456789abcdef"
         hearback_bind = "0.0.0.0:80"
         public_url = "https://ask.example.org/"
@@ -132,10 +132,53 @@ fn a_public_url_with_a_path_is_taken_as_it_is_and_registration_follows_the_addre
 }
 
 #[test]
+fn registration_is_open_by_itself_only_where_the_hub_is_bound_and_opened_on_loopback() {
+    for (bind, public, open) in [
+        ("127.0.0.1:8000", "", true),
+        ("[::1]:8000", "http://localhost:8000", true),
+        ("127.0.0.1:8000", "https://hub.localhost", true),
+        ("127.0.0.1:8000", "https://ask.example.org", false),
+        ("127.0.0.1:8000", "http://192.168.0.7:8000", false),
+        ("0.0.0.0:8000", "", false),
+        ("0.0.0.0:8000", "http://localhost:8000", false),
+    ] {
+        let Loaded { config, .. } =
+            Setup::new("", "", &[("HEARBACK_BIND", bind), ("PUBLIC_URL", public)]).load().unwrap();
+        assert_eq!(config.registration_is_open(), open, "{bind} {public}");
+        let config = Config { registration: Registration::Open, ..config };
+        assert!(config.registration_is_open(), "{bind} {public}");
+    }
+}
+
+#[test]
+fn a_public_url_where_nobody_could_sign_in_is_warned_of() {
+    for (public, warned) in [
+        ("", false),
+        ("http://localhost:8000", false),
+        ("https://ask.example.org", false),
+        ("http://ask.example.org", true),
+        ("http://192.168.0.7:8000", true),
+    ] {
+        let warnings = Setup::new("", "", &[("PUBLIC_URL", public)]).load().unwrap().config.warnings();
+        assert_eq!(warnings.iter().any(|text| text.contains(public) && text.contains("https://")), warned, "{public}");
+        assert_eq!(warnings.len(), usize::from(warned));
+    }
+}
+
+#[test]
+fn a_database_url_with_options_is_refused_before_the_start() {
+    let found = problems("", "", &[("DATABASE_URL", "sqlite://data/hub.db?mode=rwc")]);
+    let [problem] = found.as_slice() else { panic!("{found:?}") };
+    assert!(problem.starts_with("DATABASE_URL (environment): names no file: options after a `?`"), "{problem}");
+}
+
+#[test]
 fn every_wrong_value_is_named_with_what_is_allowed() {
     let wrong = [
         ("DATABASE_URL", "postgres://localhost/hub", "has the scheme \"postgres\", and this version supports sqlite"),
         ("DATABASE_URL", "sqlite://", "names no file"),
+        ("DATABASE_URL", "sqlite://data/", "names no file"),
+        ("DATABASE_URL", "sqlite://:memory:", "names no file"),
         ("HEARBACK_BIND", "localhost:8000", "is not an IP address with a port"),
         ("PUBLIC_URL", "ask.example.org", "is not a URL"),
         ("PUBLIC_URL", "ftp://ask.example.org", "has the scheme \"ftp\""),

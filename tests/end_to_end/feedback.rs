@@ -7,7 +7,7 @@ use hearback_core::{Timestamp, clock::ManualClock};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::{TestServer, read};
+use crate::server::{Caller, TestServer, read};
 
 fn path(request: &Value, tail: &str) -> String {
     format!("/api/feedback/{}{tail}", request["id"].as_str().unwrap())
@@ -183,6 +183,46 @@ async fn the_same_key_asks_once_answers_once_and_refuses_another_body() {
 }
 
 #[tokio::test]
+async fn a_repeated_answer_is_told_again_what_became_of_the_first_whatever_it_was() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_795_000_000_000_000)));
+    let server = TestServer::on(clock.clone(), |_| {}).await;
+    let (ana, ben) = (server.register("ana").await, server.register("ben").await);
+    let answer = async |who: &Caller, request: &Value, value: &str| {
+        let call = who.call(Method::POST, &path(request, "/responses")).header("Idempotency-Key", "key-1");
+        read(call.json(&json!({"value": value})).send().await.unwrap()).await
+    };
+    let (open, settled) = (ana.ask(&[&ana]).await, ana.ask(&[&ana]).await);
+    let short = ana.put(json!({"kind": "approval", "prompt": "?", "to": ["ana"], "expires_in": 60})).await;
+    let cancelled = ana.ask(&[&ana]).await;
+    ana.answer(&settled, json!("rejected")).await;
+    ana.post(&path(&cancelled, "/cancel"), json!({})).await;
+    clock.advance(Duration::from_secs(61));
+    for (who, request, value, problem) in [
+        (&ana, &open, "maybe", "invalid"),
+        (&ben, &open, "approved", "forbidden"),
+        (&ana, &settled, "approved", "late"),
+        (&ana, &cancelled, "approved", "cancelled"),
+        (&ana, &short, "approved", "expired"),
+    ] {
+        let first = answer(who, request, value).await;
+        assert_eq!((first.problem(), first.headers.get("idempotent-replayed")), (problem, None));
+        let again = answer(who, request, value).await;
+        assert_eq!((again.status, again.problem()), (first.status, problem));
+        assert_eq!(again.headers.get("idempotent-replayed").unwrap(), "true", "{problem}");
+    }
+    let responses = ana.get(&path(&open, "/responses")).await.body;
+    assert_eq!(responses["items"].as_array().unwrap().len(), 2, "each is kept once");
+    // A refused creation stores nothing, so its key is free for the corrected call.
+    let create = async |prompt: &str| {
+        let call = ana.call(Method::POST, "/api/feedback").header("Idempotency-Key", "key-2");
+        read(call.json(&json!({"kind": "approval", "prompt": prompt, "to": ["ana"]})).send().await.unwrap()).await
+    };
+    let refused = create("").await;
+    assert_eq!((refused.problem(), refused.headers.get("idempotent-replayed")), ("invalid", None));
+    assert_eq!(create("Deploy?").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn every_malformed_draft_is_told_its_field_and_stores_nothing() {
     let server = TestServer::start().await;
     let ana = server.register("ana").await;
@@ -284,8 +324,7 @@ async fn a_revoked_token_ends_a_parked_wait() {
     let request = agent.ask(&[&ana]).await;
     let (waiter, wait) = (agent.clone(), path(&request, "?wait=60"));
     let waiting = tokio::spawn(async move { waiter.get(&wait).await });
-    // The waiter is parked once a second call with its token has been answered after it was sent.
-    agent.get(&path(&request, "")).await;
+    server.parked(1).await;
     let revoked = ana.delete(&format!("/api/tokens/{}", created["id"].as_str().unwrap())).await;
     assert_eq!(revoked.status, StatusCode::NO_CONTENT);
     let ended = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
@@ -299,7 +338,7 @@ async fn a_stopping_hub_answers_parked_waits() {
     let request = ana.ask(&[&ana]).await;
     let (waiter, wait) = (ana.clone(), path(&request, "?wait=60"));
     let waiting = tokio::spawn(async move { waiter.get(&wait).await });
-    ana.get(&path(&request, "")).await;
+    server.parked(1).await;
     server.stop().await;
     assert_eq!(waiting.await.unwrap().body["status"], "pending");
 }

@@ -7,6 +7,7 @@ mod ask;
 mod auth;
 mod config;
 mod contract;
+mod credentials;
 mod docs;
 mod feedback;
 mod page;

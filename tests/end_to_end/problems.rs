@@ -1,156 +1,23 @@
-//! Every error is a problem of a stable type, as the examples in `docs/contract/problems` show it.
+//! What callers do wrong is answered with a problem that helps, and changes nothing. That each problem is as its example
+//! shows it is held by [`crate::contract`].
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use hearback::{
-    api::{
-        self,
-        problem::{ProblemDocument, ProblemKind},
-    },
-    config::Registration,
-};
-use hearback_core::{Timestamp, clock::ManualClock};
-use poem::Endpoint;
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::server::{Answered, TestServer, read};
-
-fn example(code: &str) -> Value {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/contract/problems");
-    serde_json::from_slice(&fs::read(root.join(format!("{code}.json"))).unwrap()).unwrap()
-}
-
-fn keys(body: &Value) -> BTreeSet<&str> {
-    body.as_object().unwrap().keys().map(String::as_str).collect()
-}
-
-/// Whether an answer has the shape of the example of its type.
-fn is_as_shown(answer: &Answered, code: &str) {
-    assert_eq!(answer.problem(), code, "{answer:?}");
-    assert_eq!(answer.headers["content-type"], "application/problem+json");
-    assert_eq!(answer.headers["x-request-id"], answer.body["request_id"].as_str().unwrap());
-    assert_eq!(answer.body["status"], answer.status.as_u16());
-    let example = example(code);
-    for field in ["type", "title", "status"] {
-        assert_eq!(answer.body[field], example[field], "{code}");
-    }
-    assert_eq!(keys(&answer.body), keys(&example), "{code}");
-    if let Some(errors) = answer.body.get("errors") {
-        assert!(errors[0]["field"].is_string() && errors[0]["detail"].is_string(), "{code}");
-    }
-    if let Some(feedback) = answer.body.get("feedback") {
-        let common = |body: &Value| {
-            let of_kind = ["options", "multiple", "min_length", "max_length", "pattern", "schema"];
-            keys(body).into_iter().filter(|key| !of_kind.contains(key)).map(str::to_owned).collect::<BTreeSet<_>>()
-        };
-        assert_eq!(common(feedback), common(&example["feedback"]), "{code}");
-    }
-}
 
 async fn send(call: RequestBuilder) -> Answered {
     read(call.send().await.unwrap()).await
 }
 
-#[test]
-fn every_kind_of_problem_has_an_example_and_every_example_a_kind() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/contract/problems");
-    let files: BTreeSet<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
-        .collect();
-    let kinds: BTreeSet<_> = ProblemKind::ALL.iter().map(|kind| kind.code().to_owned()).collect();
-    assert_eq!(files, kinds);
-    for kind in ProblemKind::ALL {
-        let example = example(kind.code());
-        let document: ProblemDocument = serde_json::from_value(example.clone()).unwrap();
-        assert_eq!(serde_json::to_value(&document).unwrap(), example, "{kind:?}");
-        assert_eq!(document.kind, format!("urn:hearback:problem:{}", kind.code()));
-        assert_eq!((document.title.as_str(), document.status), (kind.title(), kind.status()));
-    }
-}
-
 #[tokio::test]
-async fn what_callers_do_wrong_is_answered_as_shown() {
+async fn of_calls_at_once_with_one_key_one_makes_something() {
     let server = TestServer::start().await;
     let ana = server.register("ana").await;
-    let ben = server.register("ben").await;
-    let post = |body: &'static str| {
-        ana.call(Method::POST, "/api/tokens").header("Content-Type", "application/json").body(body)
-    };
-    is_as_shown(&send(post("{\"name\": \"n\"\n\"x\": 1}")).await, "malformed");
-    is_as_shown(&server.nobody().get("/api/auth/me").await, "unauthenticated");
-    let request = ana.ask(&[&ana]).await;
-    let not_asked = ben.answer(&request, json!("approved")).await;
-    is_as_shown(&not_asked, "forbidden");
-    is_as_shown(
-        &send(server.nobody().call(Method::POST, "/api/auth/login").header("Origin", "https://x.example")).await,
-        "origin",
-    );
-    let unknown = ana.post("/api/feedback", json!({"kind": "approval", "prompt": "?", "to": ["anna"]})).await;
-    is_as_shown(&unknown, "not_found");
-    is_as_shown(&send(ana.call(Method::PUT, "/api/tokens")).await, "method_not_allowed");
-    let taken = json!({"email": "new@example.com", "username": "ana", "password": "correct horse 1"});
-    is_as_shown(&server.nobody().post("/api/auth/register", taken).await, "taken");
-    let large = format!("{{\"name\": \"{}\"}}", "n".repeat(1024 * 1024));
-    let large = ana.call(Method::POST, "/api/tokens").header("Content-Type", "application/json").body(large);
-    is_as_shown(&send(large).await, "too_large");
-    let plain = ana.call(Method::POST, "/api/tokens").header("Content-Type", "text/plain").body("n");
-    is_as_shown(&send(plain).await, "unsupported_media_type");
-    is_as_shown(&ana.post("/api/tokens", json!({"name": "n", "x": 1})).await, "invalid");
-    let keyed = |name: &str| {
-        ana.call(Method::POST, "/api/tokens").header("Idempotency-Key", "k").json(&json!({ "name": name }))
-    };
-    send(keyed("one")).await;
-    is_as_shown(&send(keyed("two")).await, "idempotency_mismatch");
-}
-
-#[tokio::test]
-async fn what_comes_too_late_is_answered_as_shown() {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_795_253_400_000_000)));
-    let server = TestServer::on(clock.clone(), |_| {}).await;
-    let (ana, ben) = (server.register("ana").await, server.register("ben").await);
-    let request = ana.ask(&[&ana, &ben]).await;
-    ana.answer(&request, json!("approved")).await;
-    is_as_shown(&ben.answer(&request, json!("approved")).await, "late");
-    let cancel = |request: &Value| {
-        let path = format!("/api/feedback/{}/cancel", request["id"].as_str().unwrap());
-        let ana = ana.clone();
-        async move { send(ana.call(Method::POST, &path)).await }
-    };
-    is_as_shown(&cancel(&request).await, "ended");
-    let request = ana.ask(&[&ana, &ben]).await;
-    assert_eq!(cancel(&request).await.status, StatusCode::OK);
-    is_as_shown(&ben.answer(&request, json!("approved")).await, "cancelled");
-    let request = ana.put(json!({"kind": "approval", "prompt": "?", "to": ["ben"], "expires_in": 60})).await;
-    clock.advance(Duration::from_secs(61));
-    is_as_shown(&ben.answer(&request, json!("approved")).await, "expired");
-}
-
-#[tokio::test]
-async fn a_closed_hub_and_a_stopping_hub_answer_as_shown() {
-    let server = TestServer::with(|config| config.registration = Registration::Closed).await;
-    server.register("ana").await;
-    let ben = json!({"email": "ben@example.com", "password": "correct horse 1"});
-    is_as_shown(&server.nobody().post("/api/auth/register", ben).await, "registration_closed");
-
-    // Over the network the server would hang up, so the routes are called directly.
-    let app = server.running().app().clone();
-    let routes = api::routes(app.clone());
-    app.stopping.cancel();
-    let ready = poem::Request::builder().uri(poem::http::Uri::from_static("/readyz")).finish();
-    let mut ready = routes.call(ready).await.unwrap();
-    assert_eq!(ready.headers()["retry-after"], "1");
-    let body = ready.take_body().into_json().await.unwrap();
-    is_as_shown(&Answered { status: ready.status(), headers: ready.headers().clone(), body }, "unavailable");
-}
-
-#[tokio::test]
-async fn a_key_whose_first_call_is_running_is_answered_as_shown() {
-    let server = TestServer::start().await;
-    let ana = server.register("ana").await;
-    for round in 0..50 {
+    for round in 0..5 {
         let key = format!("k-{round}");
         let call = || ana.call(Method::POST, "/api/tokens").header("Idempotency-Key", &key).json(&json!({"name": "n"}));
         let answers = join_all((0..8).map(|_| send(call()))).await;
@@ -160,11 +27,7 @@ async fn a_key_whose_first_call_is_running_is_answered_as_shown() {
             answer.status == StatusCode::CREATED && !answer.headers.contains_key("idempotent-replayed")
         });
         assert_eq!(new.count(), 1);
-        if let Some(told_to_wait) = answers.iter().find(|answer| answer.status == StatusCode::CONFLICT) {
-            return is_as_shown(told_to_wait, "idempotency_running");
-        }
     }
-    panic!("in 50 rounds of 8 calls at once no two met");
 }
 
 #[tokio::test]

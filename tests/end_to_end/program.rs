@@ -2,13 +2,15 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr, Command},
     time::timeout,
 };
+
+use crate::socket::connect;
 
 /// Longer than anything here takes, so that a hang fails instead of lasting.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
@@ -63,8 +65,16 @@ impl Served {
     }
 
     pub(crate) async fn stop(mut self) {
+        self.terminate().await;
+        self.stopped().await;
+    }
+
+    async fn terminate(&self) {
         let pid = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    }
+
+    async fn stopped(&mut self) {
         let stopped = async {
             while self.log.next_line().await.unwrap().is_some() {}
             self.child.wait().await.unwrap()
@@ -135,6 +145,22 @@ async fn check_config_shows_the_settings_with_their_sources_and_no_secret() {
 }
 
 #[tokio::test]
+async fn an_address_where_nobody_could_sign_in_is_warned_of_and_not_refused() {
+    let folder = empty_folder();
+    let mut command = hearback(folder.path(), &["check-config"]);
+    command.env("PUBLIC_URL", "http://192.168.0.7:8000");
+    let checked = ended(command).await;
+    assert_eq!(checked.code, Some(0));
+    assert!(checked.err.contains("warning: PUBLIC_URL is http://192.168.0.7:8000/"), "{}", checked.err);
+    let mut command = hearback(folder.path(), &[]);
+    command.env("PUBLIC_URL", "http://192.168.0.7:8000").env("HEARBACK_BIND", "127.0.0.1:0").stderr(Stdio::piped());
+    let mut hub = command.spawn().unwrap();
+    let mut log = BufReader::new(hub.stderr.take().unwrap()).lines();
+    while !next(&mut log).await.contains("PUBLIC_URL is http://192.168.0.7:8000/") {}
+    hub.kill().await.unwrap();
+}
+
+#[tokio::test]
 async fn every_problem_of_the_configuration_stops_the_program_and_is_named() {
     let folder = empty_folder();
     let file = folder.path().join("hub.toml");
@@ -175,4 +201,47 @@ async fn the_hub_runs_without_any_setting_and_logs_each_call_with_its_request_id
     assert!(!line.to_string().contains("hb_wrong"));
     assert!(folder.path().join("data/hearback.db").exists() && folder.path().join("data/secret.key").exists());
     hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_hub_says_so_to_new_callers_and_lets_the_old_ones_end() {
+    let folder = empty_folder();
+    let mut hub = Served::start(folder.path(), "127.0.0.1:0").await;
+    // It errs only when another test has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Every call is a connection of its own.
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let post = async |path: &str, token: &str, body: Value| -> Value {
+        let call = client.post(format!("{}{path}", hub.url)).bearer_auth(token).json(&body);
+        call.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    };
+    let account = json!({"email": "ana@example.org", "password": "a green lamp 7", "username": "ana"});
+    let tokens = post("/api/auth/register", "", account).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let draft = json!({"kind": "approval", "prompt": "Deploy 1.4.2?", "to": ["ana"]});
+    let asked = post("/api/feedback", token, draft).await;
+    let bearer = ("authorization", format!("Bearer {token}"));
+    let socket_url = format!("{}/ws", hub.url.replacen("http", "ws", 1));
+    let mut socket = connect(&socket_url, &[bearer]).await.map_err(|refused| format!("{refused:?}")).unwrap();
+    socket.expect("connection_established").await;
+    socket.expect("feedback_request").await;
+    let wait = format!("{}/api/feedback/{}?wait=60", hub.url, asked["id"].as_str().unwrap());
+    let waiting = tokio::spawn(client.get(&wait).bearer_auth(token).send());
+    hub.terminate().await;
+    let not_ready = timeout(BOUND, async {
+        loop {
+            let answer = client.get(format!("{}/readyz", hub.url)).send().await.expect("connections are still taken");
+            if answer.status() == 503 {
+                return answer;
+            }
+        }
+    });
+    let not_ready = not_ready.await.expect("it says that it stops");
+    assert_eq!(not_ready.headers()["retry-after"], "1");
+    let again = client.get(&wait).bearer_auth(token).send().await.unwrap();
+    assert_eq!(again.status(), 503, "who would wait again is told to come later");
+    let waited = waiting.await.unwrap().expect("an answer and no cut connection");
+    assert!([200, 503].contains(&waited.status().as_u16()), "parked before it stopped, or told so: {waited:?}");
+    assert_eq!(socket.close_code().await, Some(1001));
+    hub.stopped().await;
 }

@@ -1,6 +1,6 @@
 //! A hub in this process: real HTTP on a free port, real SQLite in a folder of its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hearback::{
     config::Config,
@@ -92,7 +92,7 @@ impl TestServer {
 
     /// Stops the hub.
     pub async fn stop(&mut self) {
-        self.running.take().unwrap().stop().await;
+        self.running.take().unwrap().stop(Duration::ZERO).await;
     }
 
     /// Stops the hub and starts it again on the same data, on another port.
@@ -100,6 +100,16 @@ impl TestServer {
         self.stop().await;
         let running = wiring::start(self.config.clone(), Arc::new(SystemClock), None).await.unwrap();
         self.running = Some(running);
+    }
+
+    /// Returns when this many calls wait for an ending.
+    pub async fn parked(&self, calls: usize) {
+        let reached = async {
+            while self.running().app().parked.len() != calls {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reached).await.expect("they are parked in time");
     }
 
     /// Somebody without a token.

@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 use crate::server::{Caller, PASSWORD, TestServer};
 
 /// What should come at once comes within this, on the slowest machine.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -70,7 +70,7 @@ impl Socket {
     }
 
     /// The code with which the hub closed it, after whatever else it still says.
-    async fn close_code(&mut self) -> Option<u16> {
+    pub async fn close_code(&mut self) -> Option<u16> {
         loop {
             match timeout(SOON, self.0.next()).await.expect("the end in time") {
                 Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),

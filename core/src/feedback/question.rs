@@ -12,7 +12,7 @@ use crate::error::FieldError;
 pub const INPUT_MAX: u32 = 10_000;
 
 /// A compiled pattern may take this many bytes: more than any sensible one needs, less than hurts.
-const PATTERN_SIZE_MAX: usize = 1 << 20;
+pub(super) const PATTERN_SIZE_MAX: usize = 1 << 20;
 
 /// What kind of question it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

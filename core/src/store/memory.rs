@@ -370,6 +370,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn head(&self) -> Result<EventId> {
         Ok(EventId(self.state.lock().events.len() as u64))
     }

@@ -235,6 +235,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Ends a claimed settlement. Does nothing when the lease was lost.
     async fn finish_settlement(&self, id: DeliveryId, lease: Timestamp, result: SettleResult) -> Result<()>;
 
+    /// Proves that it can be written to and read from, by asking both without changing anything.
+    async fn ping(&self) -> Result<()>;
+
     /// The newest event, or zero.
     async fn head(&self) -> Result<EventId>;
 

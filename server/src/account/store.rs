@@ -99,7 +99,10 @@ pub enum Rotated {
     /// Nobody knows it, it has expired, or its sign-in is over.
     Unknown,
     /// It had been used: somebody holds a copy. The whole sign-in is revoked.
-    Reused,
+    Reused {
+        /// The sign-in that is over.
+        family: Uuid,
+    },
 }
 
 /// Durable accounts.
@@ -129,14 +132,18 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
     /// The working service token with this hash, with its account.
     async fn token_by_hash(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<(ServiceToken, Account)>>;
 
-    /// Notes that a service token was used.
+    /// Whether a service token works: neither revoked nor expired.
+    async fn token_lives(&self, id: TokenId, now: Timestamp) -> Result<bool>;
+
+    /// Notes that a service token was used, to the minute: it costs at most one write a minute.
     async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()>;
 
     /// Begins a sign-in.
     async fn begin_sign_in(&self, user: UserId, family: Uuid, first: NewRefresh) -> Result<()>;
 
-    /// Whether a sign-in goes on: neither signed out nor revoked.
-    async fn sign_in_lives(&self, family: Uuid) -> Result<bool>;
+    /// When a sign-in ends by itself, which renewing it puts off: with its newest refresh token. `None` when it was signed
+    /// out or revoked.
+    async fn sign_in_end(&self, family: Uuid) -> Result<Option<Timestamp>>;
 
     /// Uses up the refresh token with hash `shown` and puts `next` in its place; a used one revokes its sign-in.
     async fn rotate_refresh(&self, shown: &[u8; 32], next: NewRefresh) -> Result<Rotated>;

@@ -17,7 +17,7 @@ use super::{
 };
 
 const JSON: &str = "application/json";
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// 200 with a document.
 #[derive(Debug)]

@@ -122,10 +122,15 @@ impl FeedbackApi {
         let over = self.0.auth.over();
         let mut request = self.visible(&principal, id.0).await?;
         if let (Some(Wait(seconds @ 1..)), true) = (wait.0, request.is_pending()) {
+            let _parked = self.0.parked.token();
+            // Who asks again and again would be answered at once, again and again.
+            if self.0.stopping.is_cancelled() {
+                return Err(Problem::stopping());
+            }
             let until = self.0.clock.now().after(Duration::from_secs(seconds));
             request = select! {
                 waited = self.0.hub.wait(request.id, until, &self.0.stopping) => waited?.ok_or_else(missing)?,
-                () = principal.until_over(over) => return Err(Problem::unauthenticated("The token was revoked.")),
+                problem = self.0.auth.until_over(&principal, over) => return Err(problem),
             };
         }
         Ok(Json(request.as_ref().into()))
@@ -225,12 +230,15 @@ impl FeedbackApi {
             return Err(idempotency::mismatch());
         }
         let feedback = RequestDocument::from(recorded.request.as_ref());
-        match response.verdict {
-            Verdict::Accepted => Ok(Replayable(Json(AcceptedDocument { response, feedback }), recorded.duplicate)),
-            Verdict::Invalid => Err(Problem::invalid(faults)),
-            Verdict::Refused => Err(Problem::forbidden("You are not asked.")),
-            Verdict::Late => Err(late(response, feedback)),
-        }
+        let problem = match response.verdict {
+            Verdict::Accepted => {
+                return Ok(Replayable(Json(AcceptedDocument { response, feedback }), recorded.duplicate));
+            }
+            Verdict::Invalid => Problem::invalid(faults),
+            Verdict::Refused => Problem::forbidden("You are not asked."),
+            Verdict::Late => late(response, feedback),
+        };
+        Err(problem.replayed(recorded.duplicate))
     }
 
     /// List the responses to a request

@@ -94,7 +94,7 @@ impl HealthApi {
     #[oai(path = "/readyz", method = "get", operation_id = "get_readyz")]
     async fn readyz(&self) -> Result<Json<Alive>, Problem> {
         if self.0.stopping.is_cancelled() {
-            return Err(Problem::unavailable("The hub is stopping. Try again shortly."));
+            return Err(Problem::stopping());
         }
         match self.database().await {
             Condition::Up => Ok(Json(Alive { status: Condition::Up })),
@@ -105,8 +105,8 @@ impl HealthApi {
 
 impl HealthApi {
     async fn database(&self) -> Condition {
-        match tokio::time::timeout(PATIENCE, self.0.store.head()).await {
-            Ok(Ok(_)) => Condition::Up,
+        match tokio::time::timeout(PATIENCE, self.0.store.ping()).await {
+            Ok(Ok(())) => Condition::Up,
             Ok(Err(error)) => {
                 tracing::error!(%error, "the database fails");
                 Condition::Down

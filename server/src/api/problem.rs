@@ -9,6 +9,7 @@ use hearback_core::{ErrorKind, error::FieldError, feedback::RequestDocument};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Response, error::ResponseError};
 
+use super::answer::IDEMPOTENT_REPLAYED;
 pub use document::ProblemDocument;
 pub(super) use document::text_header;
 pub use kind::ProblemKind;
@@ -92,6 +93,12 @@ impl Problem {
         Self::new(ProblemKind::Unavailable, detail).with_retry_after(RETRY_AFTER)
     }
 
+    /// The hub is about to end.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::unavailable("The hub is stopping. Try again shortly.")
+    }
+
     /// The same problem with the fields at fault.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
@@ -117,6 +124,12 @@ impl Problem {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
+    }
+
+    /// The same problem, marked as the answer to an earlier call with the same `Idempotency-Key` or not.
+    #[must_use]
+    pub fn replayed(self, replayed: bool) -> Self {
+        if replayed { self.with_header(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true")) } else { self }
     }
 
     /// What kind of problem it is.

@@ -36,6 +36,9 @@ impl Endpoint for Socket {
 }
 
 async fn admit(app: Arc<App>, request: &Request, upgrade: poem::Result<WebSocket>) -> Result<Response, Problem> {
+    if app.stopping.is_cancelled() {
+        return Err(Problem::stopping());
+    }
     let over = app.auth.over();
     let principal = authenticate(&app, request).await?;
     let after = cursor(request)?;
@@ -67,7 +70,10 @@ async fn admit(app: Arc<App>, request: &Request, upgrade: poem::Result<WebSocket
         let over = Box::pin(async {
             select! {
                 () = app.stopping.cancelled() => (1001, "the hub is stopping"),
-                () = principal.until_over(over) => (1008, "the token or sign-in is no longer valid"),
+                problem = app.auth.until_over(&principal, over) => match problem.kind() {
+                    ProblemKind::Unauthenticated => (1008, "the token or sign-in is no longer valid"),
+                    _ => (1013, "the hub cannot tell whether the token is still valid: try again shortly"),
+                },
             }
         });
         let (incoming, outgoing) = (Box::pin(incoming), Box::pin(outgoing));
@@ -111,7 +117,11 @@ fn cursor(request: &Request) -> Result<Option<EventId>, Problem> {
 }
 
 fn refused(error: AdmissionError) -> Problem {
-    Problem::new(ProblemKind::TooManyRequests, format!("{error}.")).with_header(header::RETRY_AFTER, 10.into())
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let detail = format!("{}{}.", first.collect::<String>(), letters.as_str());
+    Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(10)
 }
 
 fn read(message: Message) -> Incoming {

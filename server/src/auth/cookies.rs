@@ -2,7 +2,6 @@
 
 use http::{HeaderMap, HeaderValue, header};
 use subtle::ConstantTimeEq;
-use url::Host;
 
 use super::SignIn;
 use crate::{
@@ -32,15 +31,9 @@ impl Cookies {
     /// The cookies for a configuration.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let loopback = match config.public_url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
         Self {
             path_prefix: config.path_prefix.clone(),
-            secure: !(config.public_url.scheme() == "http" && loopback),
+            secure: config.has_secure_cookies(),
             refresh_seconds: u64::from(config.refresh_token_days) * 24 * 60 * 60,
         }
     }

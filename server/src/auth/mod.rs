@@ -9,13 +9,12 @@ mod principal;
 mod service_token;
 mod sign_in;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use hearback_core::{
-    Clock, Result, Timestamp,
+    Clock, Result,
     id::{Ids, TokenId},
 };
-use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -63,7 +62,6 @@ pub struct Auth {
     pub origins: Origins,
     /// How the page's cookies are set.
     pub cookies: Cookies,
-    touched: Mutex<HashMap<TokenId, Timestamp>>,
     over: broadcast::Sender<Over>,
 }
 
@@ -93,12 +91,12 @@ impl Auth {
             registration_open: config.registration_is_open(),
             origins: Origins::new(config),
             cookies: Cookies::new(config),
-            touched: Mutex::default(),
             over: broadcast::Sender::new(OVER_BACKLOG),
         })
     }
 
-    /// Hears of every token and sign-in that ends on this server from now on. A listener that lagged asks the store.
+    /// Hears of every token and sign-in that is ended on this server from now on, for [`Auth::until_over`]. Subscribe before
+    /// authenticating, or an ending in between is missed.
     #[must_use]
     pub fn over(&self) -> broadcast::Receiver<Over> {
         self.over.subscribe()

@@ -1,12 +1,13 @@
 //! Who makes a call, and what they may do.
 
 use hearback_core::{
+    Timestamp,
     channel::ChannelName,
     person::{Asker, Reader, TokenRef, UserRef},
 };
 use http::{HeaderMap, Method, header};
 use poem::Request;
-use tokio::sync::broadcast;
+use tokio::{select, sync::broadcast};
 use uuid::Uuid;
 
 use super::{Auth, Over, cookies, service_token};
@@ -36,6 +37,8 @@ pub struct Person {
     pub sign_in: Uuid,
     /// How they show it.
     pub via: Via,
+    /// When the sign-in ends, unless it is renewed until then.
+    pub expires_at: Timestamp,
 }
 
 /// An agent with a service token.
@@ -47,6 +50,8 @@ pub struct Agent {
     pub token: TokenRef,
     /// What it may do.
     pub scopes: Vec<TokenScope>,
+    /// When the token ceases to work, if it does.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Who makes a call.
@@ -137,19 +142,21 @@ impl Principal {
 }
 
 impl Principal {
-    /// Returns when the service token or sign-in that this principal called with is no longer good.
-    pub async fn until_over(&self, mut over: broadcast::Receiver<Over>) {
-        loop {
-            let ended = match (over.recv().await, self) {
-                (Ok(Over::Token(id)), Self::Agent(agent)) => agent.token.id == id,
-                (Ok(Over::SignIn(id)), Self::Person(person)) => person.sign_in == id,
-                (Ok(_), _) => false,
-                // What was missed may have been this one: whoever is still good comes back.
-                (Err(_), _) => true,
-            };
-            if ended {
-                return;
-            }
+    /// When what this principal called with ceases to be good by itself, as far as was known at the call.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Person(person) => Some(person.expires_at),
+            Self::Agent(agent) => agent.expires_at,
+        }
+    }
+
+    /// Whether what is over is what this principal called with.
+    fn is_over_with(&self, what: Over) -> bool {
+        match (what, self) {
+            (Over::Token(id), Self::Agent(agent)) => agent.token.id == id,
+            (Over::SignIn(id), Self::Person(person)) => person.sign_in == id,
+            (Over::Token(_), Self::Person(_)) | (Over::SignIn(_), Self::Agent(_)) => false,
         }
     }
 }
@@ -173,6 +180,44 @@ impl Auth {
         self.person(token, Via::Cookie).await.map(Principal::Person)
     }
 
+    /// Returns when the service token or sign-in that `principal` called with is no longer good: it was ended, or it has
+    /// expired. A sign-in that was renewed meanwhile is good for longer. What it returns is `unauthenticated`; a fault of the
+    /// store when that had to be asked and did not answer, which says nothing about the token.
+    pub async fn until_over(&self, principal: &Principal, mut over: broadcast::Receiver<Over>) -> Problem {
+        let mut until = principal.expires_at();
+        loop {
+            select! {
+                heard = over.recv() => match heard {
+                    Ok(what) if principal.is_over_with(what) => return ended(),
+                    Ok(_) => continue,
+                    // What was missed may have been this one: the store knows.
+                    Err(_) => {}
+                },
+                () = self.reached(until) => {}
+            }
+            let now = self.clock.now();
+            let good = match principal {
+                Principal::Person(person) => self.accounts.sign_in_end(person.sign_in).await.map(|end| {
+                    until = end;
+                    end.is_some_and(|end| end > now)
+                }),
+                Principal::Agent(agent) => self.accounts.token_lives(agent.token.id, now).await,
+            };
+            match good {
+                Ok(true) => {}
+                Ok(false) => return ended(),
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    async fn reached(&self, moment: Option<Timestamp>) {
+        match moment {
+            Some(moment) => self.clock.sleep_until(moment).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Finds out whose token this is: a service token or an access token.
     ///
     /// # Errors
@@ -187,7 +232,12 @@ impl Auth {
         let (token, account) = found.ok_or_else(unknown)?;
         self.touch(token.id);
         let reference = TokenRef { id: token.id, name: token.name };
-        Ok(Principal::Agent(Agent { owner: account.user, token: reference, scopes: token.scopes }))
+        Ok(Principal::Agent(Agent {
+            owner: account.user,
+            token: reference,
+            scopes: token.scopes,
+            expires_at: token.expires_at,
+        }))
     }
 
     /// Refuses a call with cookies that does not come from the page: of a known origin, repeating the CSRF cookie.
@@ -213,14 +263,21 @@ impl Auth {
     }
 
     async fn person(&self, token: &str, via: Via) -> Result<Person, Problem> {
-        let access = self.access_tokens.read(token, self.clock.now()).map_err(Problem::unauthenticated)?;
-        let (lives, account) =
-            tokio::try_join!(self.accounts.sign_in_lives(access.sign_in), self.accounts.account(access.user))?;
-        match account.filter(|_| lives) {
-            Some(account) => Ok(Person { user: account.into(), sign_in: access.sign_in, via }),
+        let now = self.clock.now();
+        let access = self.access_tokens.read(token, now).map_err(Problem::unauthenticated)?;
+        let (end, account) =
+            tokio::try_join!(self.accounts.sign_in_end(access.sign_in), self.accounts.account(access.user))?;
+        match end.filter(|end| *end > now).zip(account) {
+            Some((expires_at, account)) => {
+                Ok(Person { user: account.into(), sign_in: access.sign_in, via, expires_at })
+            }
             None => Err(Problem::unauthenticated("You have signed out, or your sign-in was revoked.")),
         }
     }
+}
+
+fn ended() -> Problem {
+    Problem::unauthenticated("The token or sign-in is no longer valid.")
 }
 
 /// Whether calls with this method change nothing.

@@ -24,8 +24,6 @@ pub(super) const PREFIX: &str = "hb_";
 const NAME_MAX: usize = 100;
 /// A hundred years, in seconds: enough, and far from the end of time.
 const EXPIRES_IN_MAX: u64 = 3_155_760_000;
-/// How long a token's last use is not written again.
-const TOUCH_EVERY: Duration = Duration::from_mins(1);
 /// What the kept answer is sealed for.
 const ANSWER: &str = "token answer";
 
@@ -145,22 +143,13 @@ impl Auth {
         if !self.accounts.revoke_token(owner.user.id, id, self.clock.now()).await? {
             return Err(Problem::not_found("You have no service token with this id."));
         }
-        self.touched.lock().remove(&id);
         self.end(Over::Token(id));
         Ok(())
     }
 
-    /// Notes in the background that a token is used, at most once a minute.
+    /// Notes in the background that a token is used.
     pub(super) fn touch(&self, id: TokenId) {
-        let now = self.clock.now();
-        {
-            let mut touched = self.touched.lock();
-            if touched.get(&id).is_some_and(|last| now.since(*last) < TOUCH_EVERY) {
-                return;
-            }
-            touched.insert(id, now);
-        }
-        let accounts = self.accounts.clone();
+        let (accounts, now) = (self.accounts.clone(), self.clock.now());
         tokio::spawn(async move {
             if let Err(error) = accounts.touch_token(id, now).await {
                 tracing::warn!(%error, token = %id, "the use of a token was not noted");

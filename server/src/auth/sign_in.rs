@@ -128,8 +128,9 @@ impl Auth {
             Rotated::Unknown => {
                 Err(Problem::unauthenticated("The refresh token is unknown or has expired. Sign in again."))
             }
-            Rotated::Reused => {
+            Rotated::Reused { family } => {
                 tracing::warn!("a refresh token was used twice: its sign-in is revoked");
+                self.end(Over::SignIn(family));
                 Err(Problem::unauthenticated(
                     "The refresh token was used before, so its sign-in has ended. Sign in again.",
                 ))

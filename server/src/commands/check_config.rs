@@ -16,6 +16,9 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         Ok(loaded) => {
             // A reader that has seen enough closes the pipe, which is no problem of the configuration.
             let _ = io::stdout().write_all(listing(&loaded).as_bytes());
+            for warning in loaded.config.warnings() {
+                let _ = writeln!(io::stderr(), "hearback: warning: {warning}");
+            }
             ExitCode::SUCCESS
         }
         Err(problems) => refuse(&problems),

@@ -106,7 +106,7 @@ pub const KEYS: &[Key] = &[
     .list(),
     Key::new(
         "REGISTRATION",
-        "open, closed, auto (open while HEARBACK_BIND is a loopback address)",
+        "open, closed, auto (open while HEARBACK_BIND and PUBLIC_URL are both on loopback)",
         |config, text| {
             const WORDS: [(&str, Registration); 3] =
                 [("open", Registration::Open), ("closed", Registration::Closed), ("auto", Registration::Auto)];

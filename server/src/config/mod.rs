@@ -17,7 +17,9 @@ use std::{
 
 use hearback_core::{error::FieldError, secret::Secret};
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
+
+use crate::storage::database_file;
 
 pub use keys::{KEYS, Key};
 pub use report::{Origin, Problem};
@@ -30,7 +32,8 @@ pub enum Registration {
     Open,
     /// Nobody after the first.
     Closed,
-    /// Everybody while the hub listens on a loopback address, else nobody after the first.
+    /// Everybody while the hub both listens on a loopback address and is opened at one, else nobody after the first: a
+    /// loopback address with another public URL is a hub behind a reverse proxy.
     #[default]
     Auto,
 }
@@ -161,8 +164,7 @@ impl Config {
     /// The file that holds the database.
     #[must_use]
     pub fn database_path(&self) -> &Path {
-        let path = self.database_url.strip_prefix(values::SQLITE).unwrap_or(&self.database_url);
-        Path::new(path.split_once('?').map_or(path, |(path, _)| path))
+        database_file(&self.database_url).unwrap_or_else(|_| Path::new(&self.database_url))
     }
 
     /// The folder that the hub keeps its data in: the database's.
@@ -183,8 +185,38 @@ impl Config {
         match self.registration {
             Registration::Open => true,
             Registration::Closed => false,
-            Registration::Auto => self.bind.ip().is_loopback(),
+            Registration::Auto => self.bind.ip().is_loopback() && self.is_opened_on_loopback(),
         }
+    }
+
+    /// Whether people open the hub at an address of the machine that their browser runs on.
+    #[must_use]
+    pub fn is_opened_on_loopback(&self) -> bool {
+        match self.public_url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        }
+    }
+
+    /// Whether browsers may send the cookies of a sign-in over this hub's connections to it alone when they are encrypted.
+    #[must_use]
+    pub fn has_secure_cookies(&self) -> bool {
+        self.public_url.scheme() == "https" || !self.is_opened_on_loopback()
+    }
+
+    /// What is allowed but will not work as one may expect: a sentence each, with what to do.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let lost = self.has_secure_cookies() && self.public_url.scheme() == "http";
+        let text = format!(
+            "PUBLIC_URL is {}, which is neither https nor on this machine: nobody can sign in on the page there, since \
+             browsers keep the sign-in's cookies over https only. Put a reverse proxy with a certificate in front of the \
+             hub and set PUBLIC_URL to its https:// address. Service tokens work, but go over the network in the clear.",
+            self.public_url
+        );
+        lost.then_some(text).into_iter().collect()
     }
 
     /// The same configuration once the hub listens on `address`: port 0 has become a real one, in the public URL too.

@@ -5,15 +5,14 @@ use std::{fmt::Display, net::SocketAddr, str::FromStr};
 use hearback_core::secret::Secret;
 use url::Url;
 
+use crate::storage::{SECRET_MIN, database_file};
+
 /// How the one supported database's URLs begin.
-pub(super) const SQLITE: &str = "sqlite://";
-/// A secret below this length can be guessed.
-const SECRET_MIN: usize = 32;
+const SQLITE: &str = "sqlite://";
 
 pub(super) fn database_url(text: &str) -> Result<String, String> {
     match text.strip_prefix(SQLITE) {
-        Some(path) if !path.is_empty() && !path.ends_with('/') && !path.starts_with('?') => Ok(text.to_owned()),
-        Some(_) => Err("names no file".into()),
+        Some(path) => database_file(path).map(|_| text.to_owned()).map_err(str::to_owned),
         None => match text.split_once(':') {
             Some((scheme, _)) => Err(format!("has the scheme \"{scheme}\", and this version supports sqlite")),
             None => Err("is not a database URL; this version supports sqlite".into()),

@@ -20,7 +20,7 @@ const KEY_ID_LEN: usize = 4;
 /// What comes before the ciphertext: format, key id, nonce.
 const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// The shortest `SECRET_KEY`, in characters.
-const SECRET_MIN: usize = 32;
+pub const SECRET_MIN: usize = 32;
 /// The file of a generated secret.
 const SECRET_FILE: &str = "secret.key";
 

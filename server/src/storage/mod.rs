@@ -9,5 +9,5 @@
 pub mod cipher;
 pub mod sqlite;
 
-pub use cipher::{Cipher, SecretKey};
-pub use sqlite::SqliteStorage;
+pub use cipher::{Cipher, SECRET_MIN, SecretKey};
+pub use sqlite::{SqliteStorage, database_file};

@@ -1,8 +1,7 @@
 //! The problems that the story does not meet.
 
 use futures_util::future::join_all;
-use hearback::{api, config::Registration};
-use poem::Endpoint;
+use hearback::config::Registration;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
 
@@ -89,14 +88,9 @@ async fn of_sockets(server: &TestServer, ana: &Caller, shown: &mut Shown) {
     shown.said("problems/too_many_requests.json", &serde_json::from_str(&problem).unwrap());
 }
 
-/// Over the network the hub would hang up, so its routes are called directly.
 async fn of_a_stopping_hub(server: &TestServer, shown: &mut Shown) {
-    let app = server.running().app().clone();
-    let routes = api::routes(app.clone());
-    app.stopping.cancel();
-    let ready = poem::Request::builder().uri(poem::http::Uri::from_static("/readyz")).finish();
-    let mut ready = routes.call(ready).await.unwrap();
-    assert_eq!(ready.headers()["retry-after"], "1");
-    let body = ready.take_body().into_json().await.unwrap();
-    shown.refused("unavailable", &Answered { status: ready.status(), headers: ready.headers().clone(), body });
+    server.running().app().stopping.cancel();
+    let ready = server.nobody().get("/readyz").await;
+    assert_eq!(ready.headers["retry-after"], "1");
+    shown.refused("unavailable", &ready);
 }

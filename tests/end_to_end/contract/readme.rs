@@ -71,6 +71,18 @@ fn every_code_of_the_sockets_errors_is_told() {
     }
 }
 
+#[test]
+fn the_first_lines_to_paste_are_those_of_the_page_and_a_shell_finds_the_program() {
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    let page = fs::read_to_string(path("templates/page/views/paste-lines.js")).unwrap();
+    let ask = page.split('`').find(|text| text.starts_with("hearback ask")).unwrap();
+    let ask = ask.replace("${quoted(username)}", "YOUR-USERNAME");
+    let lines: Vec<_> = readme.lines().map(str::trim).collect();
+    let place = |expected: &str| lines.iter().position(|line| line.starts_with(expected)).expect(expected);
+    assert!(place("export PATH=\"$PWD/target/release:$PATH\"") < place("export HEARBACK_URL="));
+    assert_eq!(lines[place("export HEARBACK_TOKEN=") + 1], ask);
+}
+
 /// The targets of the links of a Markdown text, without those in code.
 fn links(text: &str) -> Vec<String> {
     let prose = text.lines().filter(|line| !line.starts_with("    ")).collect::<Vec<_>>().join("\n");

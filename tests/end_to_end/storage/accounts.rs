@@ -213,16 +213,16 @@ async fn a_refresh_token_is_good_once_and_a_copy_ends_the_sign_in() {
         if account.user.id == ana && family == stolen));
     assert!(matches!(rotate(2, refresh(3, 20, 120)).await, Rotated::New { .. }));
     assert!(matches!(rotate(9, refresh(4, 20, 120)).await, Rotated::Unknown));
-    assert!(storage.sign_in_lives(stolen).await.unwrap());
-    assert!(matches!(rotate(1, refresh(5, 30, 130)).await, Rotated::Reused));
-    assert!(!storage.sign_in_lives(stolen).await.unwrap());
+    assert!(storage.sign_in_end(stolen).await.unwrap().is_some());
+    assert!(matches!(rotate(1, refresh(5, 30, 130)).await, Rotated::Reused { .. }));
+    assert!(storage.sign_in_end(stolen).await.unwrap().is_none());
     assert!(matches!(rotate(3, refresh(6, 30, 130)).await, Rotated::Unknown), "the whole sign-in is over");
-    assert!(storage.sign_in_lives(other).await.unwrap());
+    assert!(storage.sign_in_end(other).await.unwrap().is_some());
 
     assert!(matches!(rotate(101, refresh(102, 100, 200)).await, Rotated::Unknown), "it has expired");
     storage.end_sign_in(other).await.unwrap();
-    assert!(!storage.sign_in_lives(other).await.unwrap());
-    assert!(!storage.sign_in_lives(ids.next()).await.unwrap());
+    assert!(storage.sign_in_end(other).await.unwrap().is_none());
+    assert!(storage.sign_in_end(ids.next()).await.unwrap().is_none());
 }
 
 /// Of many that show the same token at once, one gets the next; that there were others ends the sign-in.
@@ -245,7 +245,7 @@ async fn a_refresh_token_shown_twice_at_once_is_good_once() {
         good += usize::from(matches!(rotation.await.unwrap(), Rotated::New { .. }));
     }
     assert_eq!(good, 1);
-    assert!(!storage.sign_in_lives(family).await.unwrap());
+    assert!(storage.sign_in_end(family).await.unwrap().is_none());
 }
 
 /// A sign-in that ran out is forgotten when the next begins, and one that is used lives on.
@@ -260,8 +260,8 @@ async fn sign_ins_that_ran_out_are_forgotten() {
     storage.begin_sign_in(ana, used, refresh(2, 0, 100)).await.unwrap();
     assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(3, 50, 150)).await.unwrap(), Rotated::New { .. }));
     storage.begin_sign_in(ana, last, refresh(4, 100, 200)).await.unwrap();
-    assert!(!storage.sign_in_lives(idle).await.unwrap());
-    assert!(storage.sign_in_lives(used).await.unwrap());
+    assert!(storage.sign_in_end(idle).await.unwrap().is_none());
+    assert!(storage.sign_in_end(used).await.unwrap().is_some());
     // The copy of a used token is still known while it could have been good.
-    assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(5, 99, 199)).await.unwrap(), Rotated::Reused));
+    assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(5, 99, 199)).await.unwrap(), Rotated::Reused { .. }));
 }

@@ -18,7 +18,7 @@ use super::{
     people,
     queue::Write,
     rows,
-    sign_ins::{Begin, End, LIVES, Rotate},
+    sign_ins::{Begin, ENDS, End, Rotate},
     store::page,
     unit::Unit,
 };
@@ -32,6 +32,8 @@ pub(super) type TokenUse = Mutex<HashMap<TokenId, Timestamp>>;
 
 /// The precision of `last_used_at`, in microseconds.
 const MINUTE: i64 = 60_000_000;
+/// How many tokens are remembered as used; beyond it all are forgotten, which costs each of them one more write.
+const TOKEN_USE_MAX: usize = 10_000;
 
 #[async_trait]
 impl AccountStore for SqliteStorage {
@@ -92,9 +94,20 @@ impl AccountStore for SqliteStorage {
         Ok(owner.map(|owner| (token, owner)))
     }
 
+    async fn token_lives(&self, id: TokenId, now: Timestamp) -> Result<bool> {
+        let query = sqlx::query_scalar(TOKEN_LIVES).bind(id.uuid()).bind(now.micros());
+        Ok(query.fetch_one(&self.readers).await.map_err(Fault::from)?)
+    }
+
     async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
         let at = Timestamp::from_micros(at.micros() - at.micros().rem_euclid(MINUTE));
-        let noted = self.token_use.lock().insert(id, at).is_some_and(|noted| noted >= at);
+        let noted = {
+            let mut noted = self.token_use.lock();
+            if noted.len() >= TOKEN_USE_MAX {
+                noted.clear();
+            }
+            noted.insert(id, at).is_some_and(|noted| noted >= at)
+        };
         if noted { Ok(()) } else { self.queue.write(TouchToken { id, at }).await }
     }
 
@@ -102,8 +115,9 @@ impl AccountStore for SqliteStorage {
         self.queue.write(Begin { user, family, first }).await
     }
 
-    async fn sign_in_lives(&self, family: Uuid) -> Result<bool> {
-        Ok(sqlx::query_scalar(LIVES).bind(family).fetch_one(&self.readers).await.map_err(Fault::from)?)
+    async fn sign_in_end(&self, family: Uuid) -> Result<Option<Timestamp>> {
+        let end = sqlx::query_scalar(ENDS).bind(family).fetch_optional(&self.readers).await.map_err(Fault::from)?;
+        Ok(end.map(Timestamp::from_micros))
     }
 
     async fn rotate_refresh(&self, shown: &[u8; 32], next: NewRefresh) -> Result<Rotated> {
@@ -263,6 +277,8 @@ pub(super) const TOKENS: &str =
     select_token!("user_id = ?1 AND id < ?2 AND revoked_at IS NULL ORDER BY id DESC LIMIT ?3");
 pub(super) const BY_HASH: &str =
     select_token!("hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)");
+pub(super) const TOKEN_LIVES: &str = "SELECT EXISTS (SELECT 1 FROM service_tokens \
+    WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2))";
 pub(super) const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
     expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 pub(super) const REVOKE: &str =

@@ -36,6 +36,7 @@ use std::{fmt, sync::Arc};
 use hearback_core::{Result, event::Bus};
 use sqlx::SqlitePool;
 
+pub use self::open::database_file;
 use self::{accounts::TokenUse, open::Place, queue::Queue};
 use super::Cipher;
 

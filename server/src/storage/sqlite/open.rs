@@ -35,12 +35,25 @@ fn fault(detail: impl Into<String>) -> Error {
 }
 
 /// The file that `database` names: a path, or `sqlite://` with a path.
-pub(super) fn path(database: &str) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// What is wrong with it, for people, to come after its name.
+pub fn database_file(database: &str) -> std::result::Result<&Path, &'static str> {
     let path = database.strip_prefix("sqlite://").or(database.strip_prefix("sqlite:")).unwrap_or(database);
-    if path.is_empty() || path.starts_with(":memory:") || path.contains(['?', '\0']) {
-        return Err(fault(format!("{database:?} names no file; expected a path, as sqlite://data/hearback.db")));
+    if path.contains('?') {
+        return Err("names no file: options after a `?` are not supported");
     }
-    Ok(path.into())
+    if path.is_empty() || path.ends_with('/') || path.starts_with(":memory:") || path.contains('\0') {
+        return Err("names no file");
+    }
+    Ok(Path::new(path))
+}
+
+/// The same, with a fault that says what to do.
+pub(super) fn path(database: &str) -> Result<PathBuf> {
+    let refused = |wrong| fault(format!("{database:?} {wrong}; expected a path, as sqlite://data/hearback.db"));
+    database_file(database).map(Path::to_owned).map_err(refused)
 }
 
 impl Place {

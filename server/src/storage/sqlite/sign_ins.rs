@@ -48,7 +48,7 @@ impl Write for Rotate {
         let family = rows::get(&found, "sign_in_id")?;
         if rows::get(&found, "used")? {
             sqlx::query(END).bind(family).execute(&mut *unit.writer).await?;
-            return Ok(Rotated::Reused);
+            return Ok(Rotated::Reused { family });
         }
         sqlx::query(USE).bind(shown).execute(&mut *unit.writer).await?;
         sqlx::query(FORGET_TOKENS).bind(family).bind(self.next.at.micros()).execute(&mut *unit.writer).await?;
@@ -86,7 +86,7 @@ async fn give(unit: &mut Unit<'_>, family: Uuid, token: NewRefresh) -> Result<()
     Ok(())
 }
 
-pub(super) const LIVES: &str = "SELECT EXISTS (SELECT 1 FROM sign_ins WHERE id = ?1)";
+pub(super) const ENDS: &str = "SELECT expires_at FROM sign_ins WHERE id = ?1";
 pub(super) const FORGET: &str = "DELETE FROM sign_ins WHERE expires_at <= ?1";
 pub(super) const BEGIN: &str = "INSERT INTO sign_ins (id, user_id, expires_at) VALUES (?1, ?2, ?3)";
 pub(super) const GIVE: &str =
