@@ -1,7 +1,7 @@
 //! The rule of the first valid answer, in one place for every store.
 
 use super::{Candidate, Standing};
-use crate::feedback::{Ending, Outcome, Request, Source, Verdict};
+use crate::feedback::{Ending, Outcome, Request, Response, Source, Verdict};
 
 /// What becomes of a candidate, and of its request.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,15 @@ pub struct Judgement {
     pub reason: Option<String>,
     /// The ending that this gives the request, if it gives one.
     pub ending: Option<Ending>,
+}
+
+impl Judgement {
+    /// The response that a candidate becomes by it.
+    #[must_use]
+    pub fn response(&self, candidate: &Candidate) -> Response {
+        let Candidate { id, request_id, by, channel, value, comment, at, .. } = candidate.clone();
+        Response { id, request_id, by, channel, value, comment, verdict: self.verdict, reason: self.reason.clone(), at }
+    }
 }
 
 /// Judges a candidate against the request as it is under the write lock.

@@ -172,19 +172,9 @@ impl Store for MemoryStore {
             return Ok(earlier.map(|response| Recorded { response, request, duplicate: true }));
         }
         let judgement = judge(&request, &candidate);
+        let response = judgement.response(&candidate);
         let ended = judgement.ending.and_then(|ending| state.end(request.id, ending, candidate.at));
         self.bus.publish(&ended.into_iter().map(Arc::new).collect::<Vec<_>>());
-        let response = Response {
-            id: candidate.id,
-            request_id: candidate.request_id,
-            by: candidate.by,
-            channel: candidate.channel,
-            value: candidate.value,
-            comment: candidate.comment,
-            verdict: judgement.verdict,
-            reason: judgement.reason,
-            at: candidate.at,
-        };
         state.responses.push(response.clone());
         if let Some(event) = event {
             state.response_events.insert(event, response.id);

@@ -34,20 +34,10 @@ pub(super) async fn run(unit: &mut Unit<'_>, jobs: &mut [&mut Job<Candidate, Opt
             continue;
         }
         let judgement = judge(request, candidate);
+        let response = judgement.response(candidate);
         if let Some(ending) = judgement.ending {
             over.push(ending::end(request, ending, candidate.at));
         }
-        let response = Response {
-            id: candidate.id,
-            request_id: candidate.request_id,
-            by: candidate.by.clone(),
-            channel: candidate.channel.clone(),
-            value: candidate.value.clone(),
-            comment: candidate.comment.clone(),
-            verdict: judgement.verdict,
-            reason: judgement.reason,
-            at: candidate.at,
-        };
         let recorded = Recorded { response: response.clone(), request: request.clone(), duplicate: false };
         new.push((response.clone(), candidate.event.clone()));
         if let Some(event) = event {
