@@ -18,14 +18,14 @@ use hearback_core::{
     channel::Receipt,
     clock::ManualClock,
     event::{Bus, EventId},
-    feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
+    feedback::{Delivery, DeliveryState, Request, RequestState},
     id::Ids,
     person::{Asker, Person, TokenRef, UserRef},
     secret::Secret,
     store::{Candidate, NewRequest, Standing, Store},
 };
 use hearback_tests::store::Harness;
-use serde_json::{Map, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// When everything in these tests happens.
@@ -100,21 +100,7 @@ impl Cast {
                 user: self.owner.clone(),
                 token: Some(TokenRef { id: self.ids.next(), name: "deployer".into() }),
             },
-            terms: Terms {
-                question: Question::Approval,
-                prompt: "Deploy?".into(),
-                context: None,
-                to: vec![self.ana.clone()],
-                channels: Vec::new(),
-                strategy: Strategy::Fallback,
-                fallback_after: 300,
-                expires_in: 3600,
-                urgent: false,
-                on_expiry: None,
-                callback_url: None,
-                session_id: None,
-                metadata: Map::new(),
-            },
+            terms: hearback_tests::store::terms(vec![self.ana.clone()]),
             created_at: NOW,
             expires_at: NOW.after(Duration::from_hours(1)),
             created_event: EventId(0),

@@ -193,7 +193,9 @@ impl World {
     }
 }
 
-pub(crate) fn terms(to: Vec<UserRef>) -> Terms {
+/// The terms of an approval put to these people, good for an hour.
+#[must_use]
+pub fn terms(to: Vec<UserRef>) -> Terms {
     let metadata: Map<String, Value> = [("commit".to_owned(), json!("4f2a"))].into_iter().collect();
     Terms {
         question: Question::Approval,
