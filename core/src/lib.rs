@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`feedback`] | requests, their questions, responses, deliveries and endings |
+//! | [`reading`] | the one reader of plain-language answers |
 //! | [`channel`] | the contract of a channel, what goes out over it and what comes in |
 //! | [`layer`] | what surrounds every channel: trace, metrics, guard, breaker, limit, timeout |
 //! | [`hub`] | the orchestrator: create, dispatch, respond, settle, expire, supervise |
@@ -21,6 +22,7 @@ pub mod hub;
 pub mod id;
 pub mod layer;
 pub mod person;
+pub mod reading;
 pub mod secret;
 pub mod store;
 pub mod vault;
