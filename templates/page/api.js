@@ -118,6 +118,8 @@ export function createApi({ base = document.baseURI, onSignedOut = () => {} } = 
     revokeToken: (tokenId) => call('DELETE', `api/tokens/${id(tokenId)}`),
     requests: (page = {}) => call('GET', `api/feedback${query({ as: 'asked', ...page })}`),
     request: (requestId) => call('GET', `api/feedback/${id(requestId)}`),
+    deliveries: (requestId, page = {}) => call('GET', `api/feedback/${id(requestId)}/deliveries${query(page)}`),
+    responses: (requestId, page = {}) => call('GET', `api/feedback/${id(requestId)}/responses${query(page)}`),
     respond: (requestId, response) =>
       call('POST', `api/feedback/${id(requestId)}/responses`, { json: bodies.response(response) }),
   };

@@ -5,6 +5,9 @@ import { clock } from './time.js';
 
 const RESERVED = { web: 'on the web', api: 'over the API' };
 
+/** "on slack": where somebody answered. */
+export const place = (channel) => RESERVED[channel] ?? `on ${channel}`;
+
 /** "Approved by ben on slack at 14:02" */
 export function sentence(request, me, from) {
   if (request.status === 'cancelled') return `Cancelled by the asker${when(endedAt(request), from)}`;
@@ -19,7 +22,7 @@ export function sentence(request, me, from) {
     return `Expired without an answer${when(outcome.at, from)}; ${value} stands, as the asker had set for that case`;
   }
   const who = !outcome.by ? 'somebody' : outcome.by.id === me?.id ? 'you' : outcome.by.username;
-  const where = outcome.channel ? ` ${RESERVED[outcome.channel] ?? `on ${outcome.channel}`}` : '';
+  const where = outcome.channel ? ` ${place(outcome.channel)}` : '';
   return `${verb(request)} by ${who}${where}${when(outcome.at, from)}`;
 }
 

@@ -10,6 +10,7 @@ const CHECKS = {
   connection_established: (message) => text(message.after) || message.after === null,
   feedback_request: (message) => fact(message) && request(message.request),
   feedback_settled: (message) => fact(message) && request(message.request),
+  feedback_undeliverable: (message) => fact(message) && request(message.request),
   pong: () => true,
   error: (message) => text(message.code),
   session_started: () => true,

@@ -40,7 +40,7 @@ function fact(state, message) {
   if (state.seen.has(message.event_id)) return state;
   const seen = new Map(state.seen).set(message.event_id, true);
   if (seen.size > SEEN_MAX) seen.delete(seen.keys().next().value);
-  const carries = message.type === 'feedback_request' || message.type === 'feedback_settled';
+  const carries = ['feedback_request', 'feedback_undeliverable', 'feedback_settled'].includes(message.type);
   const requests = carries ? remember(state.requests, message.request) : state.requests;
   return { ...state, seen, cursor: message.event_id, requests };
 }

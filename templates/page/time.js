@@ -39,10 +39,10 @@ export function ago(at, from = now()) {
   return clock(at, from);
 }
 
-/** "14:02" today, "20 Nov, 14:02" on other days: the local time. */
-export function clock(at, from = now()) {
+/** "14:02" today, "20 Nov, 14:02" on other days: the local time, with its seconds where asked for. */
+export function clock(at, from = now(), { seconds = false } = {}) {
   const moment = new Date(at);
-  const time = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+  const time = `${two(moment.getHours())}:${two(moment.getMinutes())}${seconds ? `:${two(moment.getSeconds())}` : ''}`;
   if (moment.toDateString() === new Date(from).toDateString()) return time;
   const sameYear = moment.getFullYear() === new Date(from).getFullYear();
   const day = moment.toLocaleDateString('en-GB', {

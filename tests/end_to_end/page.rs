@@ -12,6 +12,7 @@ mod kinds;
 mod line;
 mod prefix;
 mod reading;
+mod timeline;
 
 use std::time::Duration;
 

@@ -20,13 +20,22 @@ test('calls go below the prefix, with the token against forgery where they chang
   const calls = hub(t, [
     [200, { items: [], next_cursor: null }],
     [200, {}],
+    [200, {}],
+    [200, {}],
   ]);
   const api = createApi();
   await api.requests({ status: 'pending', limit: 100, cursor: null });
   await api.respond('r1', { value: 'approved', comment: '' });
+  await api.deliveries('r1', { limit: 100 });
+  await api.responses('r/1', { limit: 100, cursor: 'c=' });
   assert.deepEqual(
     calls.map(({ call }) => call),
-    ['GET /p/api/feedback?as=asked&status=pending&limit=100', 'POST /p/api/feedback/r1/responses'],
+    [
+      'GET /p/api/feedback?as=asked&status=pending&limit=100',
+      'POST /p/api/feedback/r1/responses',
+      'GET /p/api/feedback/r1/deliveries?limit=100',
+      'GET /p/api/feedback/r%2F1/responses?limit=100&cursor=c%3D',
+    ],
   );
   assert.equal(calls[0].headers['X-CSRF-Token'], undefined);
   assert.equal(calls[1].headers['X-CSRF-Token'], 's/ecret');

@@ -1,7 +1,8 @@
-// One request at its own address. Opening it shows it, and never answers it.
+// One request at its own address, with its timeline. Opening it shows it, and never answers it.
 
 import { fill, h, icon } from '../dom.js';
 import { drawCard } from './card.js';
+import { drawTimeline } from './timeline.js';
 
 export function drawRequest(page, id) {
   const { store, sync } = page;
@@ -15,13 +16,15 @@ export function drawRequest(page, id) {
     place,
   );
   let card = null;
+  let timeline = null;
 
   function draw(state) {
     const request = state.requests[id];
     if (!request) return;
     if (card) return card.update(request);
     card = drawCard(page, request, { alone: true });
-    fill(place, card.element);
+    timeline = drawTimeline(page, id);
+    fill(place, card.element, timeline.element);
   }
 
   async function load() {
@@ -50,6 +53,7 @@ export function drawRequest(page, id) {
     close() {
       stop();
       card?.close();
+      timeline?.close();
     },
   };
 }
