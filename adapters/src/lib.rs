@@ -2,11 +2,17 @@
 
 use hearback_core::channel::{Adapters, MemoryAdapter};
 
+#[cfg(feature = "webhook")]
+pub use hearback_webhook as webhook;
 #[cfg(feature = "websocket")]
 pub use hearback_websocket as websocket;
 
 /// The kinds that a `[channels.NAME]` table can name. The websocket channel is not among them: it is always there, once.
 #[must_use]
 pub fn configurable() -> Adapters {
-    Adapters::new(vec![Box::new(MemoryAdapter)])
+    Adapters::new(vec![
+        Box::new(MemoryAdapter),
+        #[cfg(feature = "webhook")]
+        Box::new(webhook::WebhookAdapter),
+    ])
 }

@@ -47,6 +47,7 @@ pub struct Error {
     operation: &'static str,
     detail: Cow<'static, str>,
     of_recipient: bool,
+    uncalled: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -58,7 +59,7 @@ impl Error {
             ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Ambiguous => Retry::Backoff,
             _ => Retry::Never,
         };
-        Self { kind, retry, operation, detail: detail.into(), of_recipient: false, source: None }
+        Self { kind, retry, operation, detail: detail.into(), of_recipient: false, uncalled: false, source: None }
     }
 
     /// The channel cannot do `operation`.
@@ -86,6 +87,19 @@ impl Error {
     pub fn of_recipient(mut self) -> Self {
         self.of_recipient = true;
         self
+    }
+
+    /// The same fault, of a layer that stopped the call before it reached the channel: no attempt was made.
+    #[must_use]
+    pub fn uncalled(mut self) -> Self {
+        self.uncalled = true;
+        self
+    }
+
+    /// Whether the call was stopped before it reached the channel.
+    #[must_use]
+    pub const fn is_uncalled(&self) -> bool {
+        self.uncalled
     }
 
     /// Whether this says that the service itself is ill, which the breaker counts.

@@ -70,6 +70,8 @@ impl JsonSchema for EventId {
 pub enum EventKind {
     /// The request was put.
     Created,
+    /// Nobody asked could be reached, for as long as the hub tries before it says so. The request stays answerable.
+    Undeliverable,
     /// The request ended: answered, expired or cancelled, as the request itself tells.
     Ended,
 }
@@ -88,9 +90,10 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whom it concerns: the people asked, and the token that asked.
+    /// Whom it concerns: the people asked, and the token that asked; that nobody was reached, the token alone.
     pub fn readers(&self) -> impl Iterator<Item = Reader> + '_ {
-        self.request.readers()
+        let told = move |reader: &Reader| self.kind != EventKind::Undeliverable || matches!(reader, Reader::Token(_));
+        self.request.readers().filter(told)
     }
 }
 
@@ -132,8 +135,8 @@ impl Bus {
     /// event id tells it apart.
     #[must_use]
     pub fn listen(self: &Arc<Self>, topic: Topic) -> Listening {
-        // A request has two events in its life, so its waiters need no room for more.
-        let backlog = if matches!(topic, Topic::Request(_)) { 2 } else { LISTENER_BACKLOG };
+        // A request has three events in its life, so its waiters need no room for more.
+        let backlog = if matches!(topic, Topic::Request(_)) { 3 } else { LISTENER_BACKLOG };
         let (tx, rx) = mpsc::channel(backlog);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let lagged = Arc::new(AtomicBool::new(false));

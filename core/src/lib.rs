@@ -11,6 +11,7 @@
 //! | [`vault`] | the port for secrets and durable adapter state |
 //! | [`event`] | the ordered log that sockets and streams are fed from |
 //! | [`person`] | who asks, who is asked |
+//! | [`network`] | which addresses may be called on somebody's word |
 //! | [`clock`], [`id`], [`error`], [`secret`] | time, identity, faults and what must not be printed |
 
 pub mod channel;
@@ -21,6 +22,7 @@ pub mod feedback;
 pub mod hub;
 pub mod id;
 pub mod layer;
+pub mod network;
 pub mod person;
 pub mod reading;
 pub mod secret;

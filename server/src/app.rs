@@ -58,6 +58,8 @@ pub struct App {
     pub sockets: TaskTracker,
     /// The calls that wait for the ending of a request.
     pub parked: TaskTracker,
+    /// The calls to channels, each until the work after its answer is done.
+    pub callbacks: TaskTracker,
     /// Who calls.
     pub auth: Auth,
     /// The idempotency keys whose first call is still running.
@@ -87,6 +89,7 @@ impl App {
             websocket,
             sockets: TaskTracker::new(),
             parked: TaskTracker::new(),
+            callbacks: TaskTracker::new(),
             auth,
             running: Running::default(),
             stopping,

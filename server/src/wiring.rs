@@ -11,6 +11,7 @@ use hearback_core::{
     event::Bus,
     hub::{Channels, Hub, Parts as HubParts},
     id::Ids,
+    vault::{MemoryVault, Vault},
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{
@@ -148,7 +149,11 @@ impl Running {
             let close = async {
                 tokio::join!(sleep(drain), app.sockets.wait(), app.parked.wait());
                 closing.cancel();
-                server.await
+                let ended = server.await;
+                // No call comes any more. What is left is the work after answers.
+                app.callbacks.close();
+                app.callbacks.wait().await;
+                ended
             };
             // Only a panic makes one of these an error, and that is in the log.
             let (_, _) = tokio::join!(hub, close);
@@ -168,7 +173,7 @@ fn channels(
     storage: &Arc<SqliteStorage>,
 ) -> Result<Channels> {
     let adapters = hearback_adapters::configurable();
-    let parts = ChannelParts { clock: clock.clone(), vault: storage.clone() };
+    let parts = channel_parts(config, clock.clone(), storage.clone());
     let mut channels: Vec<(&'static str, Arc<dyn Channel>)> = vec![(Websocket::KIND, websocket)];
     for (name, table) in &config.channels {
         let channel = adapters.build(name, table.clone(), &parts)?;
@@ -176,6 +181,16 @@ fn channels(
         channels.push((kind, channel));
     }
     Ok(Channels::new(channels, clock, config.send_timeout))
+}
+
+fn channel_parts(config: &Config, clock: Arc<dyn Clock>, vault: Arc<dyn Vault>) -> ChannelParts {
+    ChannelParts {
+        clock,
+        vault,
+        callbacks_url: config.link("api/channels/"),
+        outbound_allow: config.outbound_allow.clone(),
+        send_timeout: config.send_timeout,
+    }
 }
 
 fn cannot_listen(config: &Config, error: &std::io::Error) -> Error {
@@ -249,14 +264,13 @@ pub async fn migrate(config: &Config, migration: Migration) -> Result<String> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// Checks one `[channels.NAME]` table without any I/O.
+/// Checks one `[channels.NAME]` table of `config` without any I/O.
 ///
 /// # Errors
 ///
 /// The setting at fault.
-pub fn check_channel(name: &str, table: &Value) -> Result<(), FieldError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let parts = ChannelParts { clock, vault: Arc::new(hearback_core::vault::MemoryVault::default()) };
+pub fn check_channel(config: &Config, name: &str, table: &Value) -> Result<(), FieldError> {
+    let parts = channel_parts(config, Arc::new(SystemClock), Arc::new(MemoryVault::default()));
     if name == WEBSOCKET {
         let detail = "this channel is always there: choose another name";
         return Err(FieldError::new(format!("channels.{name}"), detail));

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use hearback::{
     ask,
+    commands::PLUGIN_SECRET,
     config::{Config, KEYS, Loaded, LogFormat, Origin, Problem, Registration, Sources},
 };
 use hearback_core::error::FieldError;
@@ -46,7 +47,7 @@ impl Setup {
 }
 
 /// Knows one kind, as the registry of adapters would.
-fn known_kinds(name: &str, table: &Value) -> Result<(), FieldError> {
+fn known_kinds(_: &Config, name: &str, table: &Value) -> Result<(), FieldError> {
     match table["kind"].as_str() {
         Some("websocket") => Ok(()),
         _ => Err(FieldError::new(format!("channels.{name}.kind"), "is not a known kind").allowing(["websocket"])),
@@ -104,6 +105,7 @@ fn every_setting_can_come_from_the_file() {
         access_token_minutes = 5
         refresh_token_days = 30
         send_timeout = 3
+        outbound_allow = ["127.0.0.0/8", "fd00::/8"]
         max_websocket_connections_per_user = 0
         max_total_websocket_connections = 50
         log_level = "info,hearback=debug"
@@ -118,6 +120,7 @@ fn every_setting_can_come_from_the_file() {
     assert_eq!(config.link("docs"), "https://ask.example.org/hub/docs");
     assert_eq!(config.cors_origins, ["https://a.example", "https://b.example:8443"]);
     assert_eq!(config.registration, Registration::Closed);
+    assert_eq!(config.outbound_allow.to_string(), "127.0.0.0/8,fd00::/8");
     assert_eq!(config.channels["page"], json!({"kind": "websocket"}));
     assert!(!format!("{config:?}").contains("0123456789abcdef"));
 }
@@ -188,6 +191,9 @@ fn every_wrong_value_is_named_with_what_is_allowed() {
         ("ACCESS_TOKEN_MINUTES", "0", "is not between 1 and 525600"),
         ("REFRESH_TOKEN_DAYS", "a week", "is not a whole number"),
         ("SEND_TIMEOUT", "10s", "is not a whole number"),
+        ("OUTBOUND_ALLOW", "127.0.0.1", "has at place 1 what is no network in CIDR notation"),
+        ("OUTBOUND_ALLOW", "10.0.0.0/8, localhost/8", "has at place 2 what is no network"),
+        ("OUTBOUND_ALLOW", "10.0.0.0/33", "has at place 1 what is no network"),
         ("MAX_WEBSOCKET_CONNECTIONS_PER_USER", "-1", "is not a whole number"),
         ("MAX_TOTAL_WEBSOCKET_CONNECTIONS", "many", "is not a whole number"),
         ("LOG_LEVEL", "verbose", "has \"verbose\", which is no level"),
@@ -269,7 +275,7 @@ fn the_example_lists_exactly_the_names_that_are_read() {
         .filter_map(|line| line.trim_start_matches('#').split_once('=').map(|(name, _)| name))
         .filter(is_name)
         .collect();
-    let mut read: Vec<_> = KEYS.iter().map(|key| key.name).chain([ask::URL, ask::TOKEN]).collect();
+    let mut read: Vec<_> = KEYS.iter().map(|key| key.name).chain([ask::URL, ask::TOKEN, PLUGIN_SECRET]).collect();
     listed.sort_unstable();
     read.sort_unstable();
     assert_eq!(listed, read);

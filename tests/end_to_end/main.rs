@@ -5,12 +5,14 @@
 
 mod ask;
 mod auth;
+mod callbacks;
 mod config;
 mod contract;
 mod credentials;
 mod docs;
 mod feedback;
 mod page;
+mod plug_ins;
 mod problems;
 mod program;
 mod server;

@@ -3,4 +3,5 @@
 // A suite fails as a test does: it says what it expects by panicking.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "this crate is linked into tests alone")]
 
+pub mod channel;
 pub mod store;

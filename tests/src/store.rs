@@ -4,22 +4,25 @@
 
 pub mod deliveries;
 pub mod events;
+pub mod receipts;
 pub mod requests;
 pub mod responses;
+pub mod routes;
 pub mod settlements;
+pub mod undeliverable;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hearback_core::{
     Timestamp,
-    channel::{Address, ChannelName, Recorded},
+    channel::{Address, ChannelName, Receipt, Recorded},
     clock::{Clock, ManualClock},
     event::{Bus, EventId},
     feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
     id::{Ids, TokenId},
     person::{Asker, Person, TokenRef, UserRef},
-    store::{Candidate, Created, NewRequest, Standing, Store},
+    store::{Candidate, Created, FinishedSend, NewRequest, SendClaim, Standing, Store},
 };
 use serde_json::{Map, Value, json};
 
@@ -43,12 +46,27 @@ macro_rules! store_conformance {
             responses::the_asker_cancels_what_is_pending,
             deliveries::two_claimers_never_get_the_same,
             deliveries::what_a_dead_claimer_left_is_claimed_again,
+            deliveries::an_attempt_without_a_call_is_taken_back,
             deliveries::an_attempt_ends_with_its_state,
             deliveries::a_finish_without_its_lease_changes_nothing,
             deliveries::many_attempts_end_at_once,
             deliveries::an_acknowledgement_never_goes_back,
             deliveries::what_was_skipped_is_queued_again,
             deliveries::deliveries_are_paged_and_counted,
+            receipts::a_receipt_is_noted_for_what_is_open,
+            receipts::a_noted_receipt_outlives_the_end_of_its_attempt,
+            receipts::a_receipt_after_the_end_is_to_be_settled,
+            routes::a_due_route_is_claimed_with_all_that_it_needs,
+            routes::two_claimers_share_the_routes,
+            routes::a_route_goes_on_as_it_is_told,
+            routes::a_lost_lease_changes_nothing,
+            routes::an_attempt_that_ends_takes_the_route_from_its_claimer,
+            routes::a_route_ends_with_its_request,
+            routes::what_is_out_at_an_address_is_hastened,
+            routes::all_pending_routes_are_hastened,
+            undeliverable::that_nobody_is_reached_is_told_once,
+            undeliverable::an_empty_route_counts_as_exhausted,
+            undeliverable::nothing_is_told_of_what_has_ended,
             settlements::the_end_settles_what_nobody_saw_and_what_was_sent_falls_due,
             settlements::what_was_sent_during_the_end_is_settled_too,
             settlements::settlements_are_tried_again_and_given_up,
@@ -82,6 +100,9 @@ pub trait Harness: Send + Sync {
 const BEGIN: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 /// How long a request is open unless a case says otherwise.
 pub(crate) const OPEN: Duration = Duration::from_hours(1);
+
+/// How long work is claimed for.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 /// An empty store with its clock, its ids, and an agent that asks.
 pub(crate) struct World {
@@ -185,6 +206,25 @@ impl World {
         self.store.respond(candidate).await.expect("recorded").expect("the request is known")
     }
 
+    /// Claims all that is due to be sent, leased for [`LEASE`].
+    pub(crate) async fn claim_sends(&self) -> Vec<SendClaim> {
+        let claims = self.store.claim_sends(self.now(), self.now().after(LEASE), 100).await;
+        claims.expect("claimed").claimed
+    }
+
+    /// The end of a claimed attempt that went well.
+    pub(crate) fn finished(&self, claim: &SendClaim, state: DeliveryState) -> FinishedSend {
+        let DeliveryState::Sending { lease } = claim.delivery.state else {
+            panic!("expected a claim, found {claim:?}")
+        };
+        let id = claim.delivery.id;
+        FinishedSend { id, lease, state, attempted: true, error: None, route_due: None, now: self.now() }
+    }
+
+    pub(crate) async fn finish(&self, end: FinishedSend) {
+        self.store.finish_send(end).await.expect("finished");
+    }
+
     /// The only delivery of a request.
     pub(crate) async fn delivery(&self, request: &Request) -> Delivery {
         let mut page = self.store.deliveries(request.id, None, 10).await.expect("read");
@@ -212,6 +252,10 @@ pub fn terms(to: Vec<UserRef>) -> Terms {
         session_id: None,
         metadata,
     }
+}
+
+pub(crate) fn receipt(text: &str) -> Receipt {
+    Receipt::from(text.to_owned())
 }
 
 pub(crate) fn name(text: &str) -> ChannelName {

@@ -7,10 +7,9 @@ use hearback_core::{
     Clock, Error, ErrorKind, Result,
     channel::{
         Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Content, Inbox, Outbound, Reach,
-        Receipt,
+        Receipt, Settlement,
     },
     event::Bus,
-    feedback::{Ending, Request},
     id::UserId,
     person::Reader,
     store::Store,
@@ -76,6 +75,13 @@ impl Websocket {
     }
 }
 
+impl Websocket {
+    /// Whether this reader has a socket open.
+    pub(crate) fn is_connected(&self, reader: Reader) -> bool {
+        self.sockets.progress(reader).is_some()
+    }
+}
+
 /// The person whose address this is: people are known here by their account.
 fn reader(address: &Address) -> Option<Reader> {
     address.as_str().parse::<UserId>().ok().map(Reader::Person)
@@ -120,7 +126,7 @@ impl Channel for Websocket {
         Ok(Receipt::from(request.created_event.to_string()))
     }
 
-    async fn settle(&self, _: &Address, _: &Receipt, _: &Request, _: &Ending) -> Result<()> {
+    async fn settle(&self, _: &Settlement<'_>) -> Result<()> {
         Ok(())
     }
 

@@ -101,6 +101,7 @@ impl Websocket {
             // The client may be gone already.
             let _ = connection.write(Outgoing::Close(code, reason), CLOSE_MAX).await;
         }
+        connection.leave().await;
     }
 }
 
@@ -214,6 +215,22 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         self.stored(accepted).await
     }
 
+    /// Gives the place up, and tells the hub when it was this person's last one.
+    async fn leave(self) {
+        let Self { websocket, ticket, inbox, client, .. } = self;
+        let reader = ticket.reader;
+        drop(ticket);
+        if websocket.is_connected(reader) {
+            return;
+        }
+        let Some(address) = client.user.and_then(|user| user.id.to_string().parse().ok()) else { return };
+        let left = Inbound::Disconnected { channel: websocket.name().clone(), address };
+        if let Err(error) = inbox.accept(left).await {
+            // The route goes on when its patience ends, instead of at once.
+            tracing::warn!(%error, "that a person left could not be noted");
+        }
+    }
+
     async fn receive(&mut self, message: Incoming) -> Flow {
         let text = match message {
             Incoming::Alive => return Ok(()),
@@ -267,6 +284,7 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         let (event_id, request) = (event.id, Box::new(event.request.as_ref().into()));
         let message = match event.kind {
             EventKind::Created => HubMessage::FeedbackRequest { event_id, request },
+            EventKind::Undeliverable => HubMessage::FeedbackUndeliverable { event_id, request },
             EventKind::Ended => HubMessage::FeedbackSettled { event_id, request },
         };
         self.say(&message).await?;

@@ -45,6 +45,13 @@ pub enum HubMessage {
         /// The question, as it is now.
         request: Box<RequestDocument>,
     },
+    /// Nobody asked could be reached so far. The question stays answerable. Only who asked is told.
+    FeedbackUndeliverable {
+        /// The event that states it.
+        event_id: EventId,
+        /// The question.
+        request: Box<RequestDocument>,
+    },
     /// A question ended.
     FeedbackSettled {
         /// The event that states it.

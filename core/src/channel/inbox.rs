@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     feedback::{Request, Response},
     hub::Responded,
-    id::RequestId,
+    id::{DeliveryId, RequestId},
 };
 
 /// Something that a provider told a channel.
@@ -31,6 +31,29 @@ pub enum Inbound {
         /// The provider's own id of this event, by which a repetition is known; `None` where it gives none.
         event: Option<String>,
     },
+    /// A person answered in their own words, unmistakably to one question. The hub reads them
+    /// ([`crate::reading`]); what it is not sure of is kept as invalid, with the words to use instead.
+    Text {
+        /// The channel it came by.
+        channel: ChannelName,
+        /// Who, by the provider's signature.
+        from: Address,
+        /// Which question, by an explicit reply to it.
+        request: RequestId,
+        /// The whole message.
+        text: String,
+        /// The provider's own id of this event, by which a repetition is known; `None` where it gives none.
+        event: Option<String>,
+    },
+    /// A receipt for something whose sending had an unknown end, or has not been recorded yet.
+    Sent {
+        /// The channel it was sent over.
+        channel: ChannelName,
+        /// What was sent.
+        delivery: DeliveryId,
+        /// The provider's id for it.
+        receipt: Receipt,
+    },
     /// What was sent arrived, or was seen.
     Acknowledged {
         /// The channel it was sent over.
@@ -44,6 +67,13 @@ pub enum Inbound {
     },
     /// Somebody who could not be reached can be now.
     Connected {
+        /// The channel.
+        channel: ChannelName,
+        /// Who.
+        address: Address,
+    },
+    /// Somebody cannot be reached any more. When they stay away, their questions go on to the next channel.
+    Disconnected {
         /// The channel.
         channel: ChannelName,
         /// Who.

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Adapter, Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Inbox, Outbound, Parts,
-    Reach, Receipt, registry::read_settings,
+    Reach, Receipt, Settlement, registry::read_settings,
 };
 use crate::{
     error::{Error, ErrorKind, FieldError, Result},
-    feedback::{Ending, Request},
+    feedback::Ending,
 };
 
 /// The kind `memory`.
@@ -68,6 +68,7 @@ struct State {
     sent: Vec<Sent>,
     away: HashSet<Address>,
     faults: VecDeque<Fault>,
+    ill: Option<ErrorKind>,
 }
 
 #[derive(Debug)]
@@ -122,6 +123,11 @@ impl MemoryChannel {
         self.state.lock().faults.push_back(Fault::Hang);
     }
 
+    /// Lets every probe fail in this way, or none.
+    pub fn fail_probes(&self, kind: Option<ErrorKind>) {
+        self.state.lock().ill = kind;
+    }
+
     /// Whether `address` is connected. Everybody is at first.
     pub fn set_connected(&self, address: &Address, connected: bool) {
         let away = &mut self.state.lock().away;
@@ -153,7 +159,8 @@ impl Channel for MemoryChannel {
     }
 
     async fn probe(&self) -> Result<()> {
-        self.fault().await
+        let state = self.state.lock();
+        state.ill.map_or(Ok(()), |kind| Err(Error::new(kind, "memory.probe", "as scripted")))
     }
 
     async fn reach(&self, to: &Address) -> Reach {
@@ -168,13 +175,13 @@ impl Channel for MemoryChannel {
         Ok(receipt)
     }
 
-    async fn settle(&self, _: &Address, receipt: &Receipt, _: &Request, ending: &Ending) -> Result<()> {
+    async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
         self.fault().await?;
         let mut state = self.state.lock();
-        let sent = state.sent.iter_mut().find(|sent| sent.receipt == *receipt);
+        let sent = state.sent.iter_mut().find(|sent| sent.receipt == *what.receipt);
         let sent =
             sent.ok_or_else(|| Error::new(ErrorKind::NotFound, "memory.settle", "nothing was sent with this receipt"))?;
-        sent.ending = Some(ending.clone());
+        sent.ending = Some(what.ending.clone());
         Ok(())
     }
 

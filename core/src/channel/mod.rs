@@ -24,11 +24,12 @@ pub use inbox::{Inbound, Inbox, Recorded, Reply};
 pub use memory::{MemoryAdapter, MemoryChannel, Sent};
 pub use name::{Address, ChannelName, NameError, Receipt};
 pub use outbound::{Content, Outbound};
-pub use registry::{Adapter, Adapters, Parts};
+pub use registry::{Adapter, Adapters, Parts, read_settings};
 
 use crate::{
     error::Result,
     feedback::{Ending, Request},
+    id::DeliveryId,
 };
 
 /// Whether a person can be reached at an address right now.
@@ -40,6 +41,21 @@ pub enum Reach {
     Later,
     /// There is nobody at this address.
     Never,
+}
+
+/// What is to be shown at something that was sent: its request is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Settlement<'a> {
+    /// The delivery whose message it is.
+    pub delivery: DeliveryId,
+    /// To whom it was sent.
+    pub to: &'a Address,
+    /// What the provider knows it by.
+    pub receipt: &'a Receipt,
+    /// What was asked. A provider that edits a message rewrites it whole.
+    pub request: &'a Request,
+    /// How it ended.
+    pub ending: &'a Ending,
 }
 
 /// One configured, running instance of an adapter.
@@ -64,9 +80,9 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Sends once: never tries again by itself, never cuts silently. The receipt is enough to settle or thread it later.
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt>;
 
-    /// Shows at what was sent to `to` that `request` ended, and how. Where the provider cannot edit, `Unsupported`: the
-    /// hub then sends a notice in the same thread. What is gone already is `NotFound`, and counts as settled.
-    async fn settle(&self, to: &Address, receipt: &Receipt, request: &Request, ending: &Ending) -> Result<()>;
+    /// Shows at what was sent that its request ended, and how. Where the provider cannot edit, `Unsupported`: the hub
+    /// then sends a notice in the same thread. What is gone already is `NotFound`, and counts as settled.
+    async fn settle(&self, what: &Settlement<'_>) -> Result<()>;
 
     /// Receives what does not come as a callback, until `stop`. Returns `Ok` when stopped or when there is nothing to
     /// receive this way; an error makes the hub's supervisor start it again.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::{channel::Receipt, clock::Timestamp, feedback::Request, person::UserRef, secret::Secret};
 
 /// What is said.
@@ -36,6 +38,9 @@ pub enum Content {
 /// Something to send.
 #[derive(Clone, Debug)]
 pub struct Outbound {
+    /// The same for every try of the same thing, so that a provider can tell a repetition. A question's is that of its
+    /// [delivery](crate::feedback::Delivery).
+    pub id: Uuid,
     /// What is said.
     pub content: Content,
     /// Where it can be answered in a browser, where it can be.

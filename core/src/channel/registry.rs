@@ -1,6 +1,6 @@
 //! The kinds of adapter there are, and how a channel is built from its settings.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use schemars::Schema;
 use serde_json::Value;
@@ -9,6 +9,7 @@ use super::{Channel, ChannelName};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind, FieldError, Result},
+    network::Networks,
     vault::Vault,
 };
 
@@ -19,6 +20,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The durable state of the adapter: tokens, history ids, offsets.
     pub vault: Arc<dyn Vault>,
+    /// Where providers and plug-ins call: below it come the channel's name and one more segment. Ends with a slash.
+    pub callbacks_url: String,
+    /// Private networks that may be called nevertheless.
+    pub outbound_allow: Networks,
+    /// How long a send may take before it counts as hanging.
+    pub send_timeout: Duration,
 }
 
 /// One kind of adapter.
@@ -85,7 +92,7 @@ impl Adapters {
 /// # Errors
 ///
 /// The setting that is unknown, missing or of the wrong type.
-pub(super) fn read_settings<T: serde::de::DeserializeOwned>(settings: Value) -> Result<T, FieldError> {
+pub fn read_settings<T: serde::de::DeserializeOwned>(settings: Value) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(settings).map_err(|error| {
         let path = error.path().to_string();
         FieldError::new(path, error.into_inner().to_string())

@@ -41,6 +41,13 @@ pub enum DeliveryState {
         /// Not before this.
         due: Timestamp,
     },
+    /// It failed in a way that may pass: the next round of the person's route tries it again.
+    Held {
+        /// Why.
+        reason: String,
+        /// Not before this.
+        until: Timestamp,
+    },
     /// An attempt has begun; it counts as dead when the lease runs out.
     Sending {
         /// When the lease runs out.
@@ -85,7 +92,7 @@ impl DeliveryState {
     #[must_use]
     pub const fn status(&self) -> DeliveryStatus {
         match self {
-            Self::Queued { .. } => DeliveryStatus::Queued,
+            Self::Queued { .. } | Self::Held { .. } => DeliveryStatus::Queued,
             Self::Sending { .. } => DeliveryStatus::Sending,
             Self::Sent { .. } => DeliveryStatus::Sent,
             Self::Delivered { .. } => DeliveryStatus::Delivered,
@@ -116,12 +123,24 @@ impl DeliveryState {
         }
     }
 
+    /// Why it is not on its way, where it is not.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Held { reason, .. }
+            | Self::Failed { reason }
+            | Self::Skipped { reason }
+            | Self::Unknown { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// What the end of the request makes of it: what nobody saw has nothing to settle; what was sent keeps its state
     /// until its channel has told the person; what failed stays failed, with its reason.
     #[must_use]
     pub fn ended(self) -> Self {
         match self {
-            Self::Queued { .. } | Self::Skipped { .. } => Self::Settled,
+            Self::Queued { .. } | Self::Held { .. } | Self::Skipped { .. } => Self::Settled,
             other => other,
         }
     }
@@ -171,6 +190,8 @@ pub struct DeliveryDocument {
     pub address: Address,
     /// Where it stands.
     pub status: DeliveryStatus,
+    /// Why it is not on its way: what failed, why it was skipped, why its end is unknown.
+    pub reason: Option<String>,
     /// Every try, oldest first.
     pub attempts: Vec<Attempt>,
     /// When the next try is due, while one is.
@@ -189,6 +210,7 @@ impl From<Delivery> for DeliveryDocument {
             channel: delivery.channel,
             address: delivery.address,
             status: delivery.state.status(),
+            reason: delivery.state.reason().map(Into::into),
             attempts: delivery.attempts,
             next_attempt_at,
         }

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use tracing::warn;
 
-use super::Hub;
+use super::{Hub, OnDrop};
 use crate::{
     channel::{Address, ChannelName, Receipt},
     error::Result,
+    id::DeliveryId,
 };
 
 /// How many acknowledgements wait for their attempt to be written down.
@@ -49,6 +50,20 @@ impl Hub {
             self.early.0.lock().retain(|kept| *kept != acknowledgement);
         }
         Ok(())
+    }
+
+    /// Notes a receipt that came by another way than the end of its attempt.
+    pub(super) async fn note_receipt(
+        &self,
+        channel: &ChannelName,
+        delivery: DeliveryId,
+        receipt: &Receipt,
+    ) -> Result<()> {
+        let _wake = OnDrop(|| {
+            self.routes_due.notify_one();
+            self.settlements_due.notify_one();
+        });
+        self.store.note_receipt(channel, delivery, receipt, self.clock.now()).await.map(|_| ())
     }
 
     /// Notes what was acknowledged while its attempt was being stored.

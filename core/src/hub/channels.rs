@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::{
     channel::{Channel, ChannelName},
@@ -12,6 +13,11 @@ use crate::{
     error::{Error, ErrorKind},
     layer::{Breaker, BreakerState, BreakerStatus, surround},
 };
+
+/// How often a channel is probed that works.
+const PROBE_WELL: Duration = Duration::from_mins(5);
+/// How often one is probed that does not.
+const PROBE_ILL: Duration = Duration::from_secs(30);
 
 /// How a channel fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +46,8 @@ pub struct Running {
     channel: Arc<dyn Channel>,
     breaker: Arc<Breaker>,
     health: Mutex<Health>,
+    /// Told when it stops working, so that it is probed sooner.
+    pub(super) troubled: Notify,
 }
 
 impl fmt::Debug for Running {
@@ -79,6 +87,19 @@ impl Running {
         }
     }
 
+    /// Whether it takes no questions now: why, and for how long at least. A probe opens it again.
+    pub(super) fn closed(&self) -> Option<(String, Duration)> {
+        if self.health.lock().needs_auth {
+            return Some(("the channel's credentials were refused".into(), PROBE_ILL));
+        }
+        self.breaker.refuses_for().map(|left| ("the channel's breaker is open".into(), left))
+    }
+
+    /// How long it goes without a probe.
+    pub(super) fn probe_every(&self) -> Duration {
+        if self.state() == ChannelState::Up { PROBE_WELL } else { PROBE_ILL }
+    }
+
     /// The last fault, if there was one since it started.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
@@ -97,6 +118,9 @@ impl Running {
                 health.last_error = Some(error.to_string());
                 health.failing |= error.is_illness();
                 health.needs_auth |= error.kind() == ErrorKind::Auth;
+                if health.failing {
+                    self.troubled.notify_one();
+                }
             }
         }
     }
@@ -120,7 +144,7 @@ impl Channels {
             .into_iter()
             .map(|(kind, channel)| {
                 let (channel, breaker) = surround(channel, clock, send_timeout);
-                let running = Running { kind, channel, breaker, health: Mutex::default() };
+                let running = Running { kind, channel, breaker, health: Mutex::default(), troubled: Notify::new() };
                 (running.channel.name().clone(), Arc::new(running))
             })
             .collect();

@@ -4,7 +4,7 @@ use super::{Hub, OnDrop, route};
 use crate::{
     error::{Error, FieldError},
     event::EventId,
-    feedback::{Delivery, DeliveryState, Draft, Request, RequestState, RouteStep},
+    feedback::{Delivery, Draft, Request, RequestState, RouteStep},
     person::{Asker, Person},
     store::{Created, Idempotency, NewRequest},
 };
@@ -99,15 +99,7 @@ impl Hub {
         let route = route::plan(&request.terms, person, &self.channels);
         route::first(route, request.terms.strategy)
             .into_iter()
-            .map(|(channel, address)| Delivery {
-                id: self.ids.next(),
-                request_id: request.id,
-                user_id: person.user.id,
-                channel,
-                address,
-                state: DeliveryState::Queued { due: request.created_at },
-                attempts: Vec::new(),
-            })
+            .map(|stop| self.delivery(request.id, person.user.id, stop, request.created_at))
             .collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -9,14 +10,12 @@ use super::{BATCH, Hub, Running, STORE_PAUSE, backoff};
 use crate::{
     channel::{Content, Outbound, Reach},
     clock::Timestamp,
-    error::{Error, ErrorKind},
-    feedback::{Delivery, DeliveryState, Request},
+    error::{Error, ErrorKind, Retry},
+    feedback::{Delivery, DeliveryState, Request, Strategy},
     person::UserRef,
-    store::SendClaim,
+    store::{FinishedSend, SendClaim},
 };
 
-/// A delivery is given up after this many attempts.
-const ATTEMPTS_MAX: usize = 10;
 /// How often storing an attempt's end is tried.
 const FINISH_TRIES_MAX: u32 = 100;
 /// The longest wait between two of these tries.
@@ -24,16 +23,43 @@ const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What a skipped delivery shows.
 const NOT_CONNECTED: &str = "not connected";
 
+/// What an attempt came to.
+struct Attempted {
+    state: DeliveryState,
+    /// Whether the channel was called at all, or would have been.
+    called: bool,
+    error: Option<String>,
+}
+
+impl Attempted {
+    /// It was made, and ended so.
+    fn so(state: DeliveryState) -> Self {
+        let error = state.reason().map(Into::into);
+        Self { state, called: true, error }
+    }
+
+    /// Nothing was called.
+    fn held(reason: String, until: Timestamp) -> Self {
+        Self { state: DeliveryState::Held { reason, until }, called: false, error: None }
+    }
+}
+
 impl Hub {
     pub(super) async fn dispatch(self: Arc<Self>, stop: CancellationToken) {
         loop {
+            // What is claimed is attempted at once, so that it does not wait under its lease.
+            let Ok(place) = self.sends.clone().acquire_owned().await else { return };
+            let limit = (self.sends.available_permits() + 1).min(BATCH);
+            drop(place);
             let now = self.clock.now();
             let lease = now.after(self.lease);
-            let next_due = match self.store.claim_sends(now, lease, BATCH).await {
+            let next_due = match self.store.claim_sends(now, lease, limit).await {
                 Ok(claims) => {
-                    let full = claims.claimed.len() == BATCH;
+                    let full = claims.claimed.len() == limit;
                     for claim in claims.claimed {
-                        self.attempts.spawn(self.clone().attempt(claim, lease));
+                        // Only this loop takes places, so as many as were counted are still free.
+                        let Ok(place) = self.sends.clone().acquire_owned().await else { return };
+                        self.attempts.spawn(self.clone().attempt(claim, lease, place));
                     }
                     if full && !stop.is_cancelled() {
                         continue;
@@ -52,71 +78,78 @@ impl Hub {
     }
 
     /// Makes one attempt, whose begin is committed, and commits how it went.
-    async fn attempt(self: Arc<Self>, claim: SendClaim, lease: Timestamp) {
+    async fn attempt(self: Arc<Self>, claim: SendClaim, lease: Timestamp, _place: OwnedSemaphorePermit) {
         let SendClaim { delivery, request, interrupted } = claim;
         let Some(running) = self.channels.get(&delivery.channel) else {
             let reason = format!("no channel named `{}` is configured", delivery.channel);
-            return self.finish(&delivery, lease, DeliveryState::Failed { reason: reason.clone() }, Some(reason)).await;
+            let failed = Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) };
+            return self.finish(&delivery, &request, lease, failed).await;
         };
-        let (state, error) = self.make_attempt(running, &delivery, &request, interrupted).await;
-        let skipped = matches!(state, DeliveryState::Skipped { .. });
-        self.finish(&delivery, lease, state, error).await;
+        let ended = if interrupted {
+            self.after_crash(running, &request)
+        } else {
+            self.make_attempt(running, &delivery, &request).await
+        };
+        let skipped = matches!(ended.state, DeliveryState::Skipped { .. });
+        self.finish(&delivery, &request, lease, ended).await;
         // Whoever connected while this was being written down has asked for skipped deliveries too early.
         if skipped && running.channel().reach(&delivery.address).await == Reach::Now {
             self.requeue(&delivery).await;
         }
     }
 
-    async fn make_attempt(
-        &self,
-        running: &Running,
-        delivery: &Delivery,
-        request: &Arc<Request>,
-        interrupted: bool,
-    ) -> (DeliveryState, Option<String>) {
-        let channel = running.channel();
-        // Once the request is over nobody is asked again; otherwise only where asking twice shows once.
-        if interrupted && !(channel.capabilities().idempotent_send && request.is_pending()) {
-            let reason = String::from("the hub stopped during the send");
-            return (DeliveryState::Unknown { reason: reason.clone() }, Some(reason));
+    /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.
+    fn after_crash(&self, running: &Running, request: &Request) -> Attempted {
+        let reason = String::from("the hub stopped during the send");
+        if running.channel().capabilities().idempotent_send && request.is_pending() {
+            let state = DeliveryState::Queued { due: self.clock.now() };
+            return Attempted { state, called: true, error: Some(reason) };
         }
+        Attempted::so(DeliveryState::Unknown { reason })
+    }
+
+    async fn make_attempt(&self, running: &Running, delivery: &Delivery, request: &Arc<Request>) -> Attempted {
+        if let Some((reason, wait)) = running.closed() {
+            return Attempted::held(reason, self.clock.now().after(wait));
+        }
+        let channel = running.channel();
         match channel.reach(&delivery.address).await {
             Reach::Now => {}
-            Reach::Later => {
-                return (DeliveryState::Skipped { reason: NOT_CONNECTED.into() }, Some(NOT_CONNECTED.into()));
-            }
+            Reach::Later => return Attempted::so(DeliveryState::Skipped { reason: NOT_CONNECTED.into() }),
             Reach::Never => {
-                let reason = String::from("there is nobody at this address");
-                return (DeliveryState::Failed { reason: reason.clone() }, Some(reason));
+                return Attempted::so(DeliveryState::Failed { reason: "there is nobody at this address".into() });
             }
         }
         let sent = channel.send(&delivery.address, &self.question(delivery, request)).await;
         running.note(sent.as_ref().map(|_| ()));
-        match sent {
-            Ok(receipt) => (DeliveryState::Sent { receipt }, None),
-            // They left during the send, and nothing was sent: that is no fault of anybody's.
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable && channel.reach(&delivery.address).await == Reach::Later =>
-            {
-                (DeliveryState::Skipped { reason: NOT_CONNECTED.into() }, Some(error.to_string()))
-            }
-            Err(error) => {
-                let state = self.after_fault(&error, delivery.attempts.len());
-                (state, Some(error.to_string()))
-            }
+        let error = match sent {
+            Ok(receipt) => return Attempted::so(DeliveryState::Sent { receipt }),
+            Err(error) => error,
+        };
+        // They left during the send, and nothing was sent: that is no fault of anybody's.
+        if error.kind() == ErrorKind::Unavailable && channel.reach(&delivery.address).await == Reach::Later {
+            let skipped = Attempted::so(DeliveryState::Skipped { reason: NOT_CONNECTED.into() });
+            return Attempted { error: Some(error.to_string()), ..skipped };
         }
+        self.after_fault(running, &error)
     }
 
-    fn after_fault(&self, error: &Error, attempts: usize) -> DeliveryState {
+    fn after_fault(&self, running: &Running, error: &Error) -> Attempted {
         let reason = error.to_string();
+        let harmless = running.channel().capabilities().idempotent_send;
+        let wait = match error.retry() {
+            Retry::After(wait) => wait,
+            Retry::Never | Retry::Backoff => Duration::ZERO,
+        };
+        let until = self.clock.now().after(wait);
         match error.kind() {
-            ErrorKind::Ambiguous => DeliveryState::Unknown { reason },
-            ErrorKind::Unavailable | ErrorKind::RateLimited if attempts < ATTEMPTS_MAX => {
-                let tries = u32::try_from(attempts).unwrap_or(u32::MAX);
-                let wait = backoff::wait(tries, error.retry(), &self.ids);
-                DeliveryState::Queued { due: self.clock.now().after(wait) }
+            _ if error.is_uncalled() => Attempted::held(reason, until),
+            ErrorKind::Ambiguous if !harmless => Attempted::so(DeliveryState::Unknown { reason }),
+            ErrorKind::Ambiguous | ErrorKind::Unavailable | ErrorKind::RateLimited => {
+                Attempted::so(DeliveryState::Held { reason, until })
             }
-            _ => DeliveryState::Failed { reason },
+            _ if error.retry() != Retry::Never => Attempted::so(DeliveryState::Held { reason, until }),
+            _ => Attempted::so(DeliveryState::Failed { reason }),
         }
     }
 
@@ -124,6 +157,7 @@ impl Hub {
         let asked = request.terms.to.iter().find(|person| person.id == delivery.user_id);
         let person = asked.cloned().unwrap_or_else(|| UserRef { id: delivery.user_id, username: String::new() });
         Outbound {
+            id: delivery.id.uuid(),
             content: Content::Request { request: request.clone(), person },
             answer_url: Some(self.request_url(request.id)),
             thread: None,
@@ -131,15 +165,31 @@ impl Hub {
         }
     }
 
-    async fn finish(&self, delivery: &Delivery, lease: Timestamp, state: DeliveryState, error: Option<String>) {
-        let due = matches!(state, DeliveryState::Queued { .. });
+    /// When the person's route is looked at after an attempt that left the delivery so.
+    fn route_due(&self, request: &Request, state: &DeliveryState) -> Option<Timestamp> {
+        let now = self.clock.now();
+        match state {
+            DeliveryState::Sent { .. } if request.terms.strategy == Strategy::Fallback => {
+                Some(now.after(Duration::from_secs(request.terms.fallback_after.into())))
+            }
+            DeliveryState::Held { .. }
+            | DeliveryState::Failed { .. }
+            | DeliveryState::Skipped { .. }
+            | DeliveryState::Unknown { .. } => Some(now),
+            _ => None,
+        }
+    }
+
+    async fn finish(&self, delivery: &Delivery, request: &Request, lease: Timestamp, ended: Attempted) {
+        let Attempted { state, called, error } = ended;
         let receipt = state.receipt().cloned();
+        let route_due = self.route_due(request, &state);
         // A receipt that is lost here could never be settled, so this is tried for longer than a passing fault lasts.
         for tries in 1..=FINISH_TRIES_MAX {
+            let now = self.clock.now();
             let (state, error) = (state.clone(), error.clone());
-            let Err(error) = self.store.finish_send(delivery.id, lease, state, error, self.clock.now()).await else {
-                break;
-            };
+            let end = FinishedSend { id: delivery.id, lease, state, attempted: called, error, route_due, now };
+            let Err(error) = self.store.finish_send(end).await else { break };
             warn!(%error, delivery = %delivery.id, tries, "an attempt's end could not be stored");
             if self.attempts.is_closed() {
                 return;
@@ -150,8 +200,11 @@ impl Hub {
         if let Some(receipt) = receipt {
             self.acknowledge_early(&delivery.channel, &delivery.address, &receipt).await;
         }
-        if due {
+        if matches!(state, DeliveryState::Queued { .. }) {
             self.sends_due.notify_one();
+        }
+        if route_due.is_some() {
+            self.routes_due.notify_one();
         }
         // The request may have ended during the send.
         self.settlements_due.notify_one();

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `create.rs`, `route.rs` | stores a request with its first deliveries; where each person is reached |
 //! | `dispatch.rs` | attempts what is due |
+//! | `advance.rs` | carries routes on: next channel, next round |
 //! | `respond.rs` | takes answers: from the API, and as the [`Inbox`](crate::channel::Inbox) of every channel |
 //! | `acknowledge.rs` | notes what arrived and what was seen |
 //! | `wait.rs` | parks those who wait for an ending, without a query |
@@ -12,6 +13,7 @@
 //! | `channels.rs`, `supervise.rs` | the running channels, their health, and their restarts |
 
 mod acknowledge;
+mod advance;
 mod backoff;
 mod channels;
 mod create;
@@ -34,7 +36,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{select, sync::Notify};
+use tokio::{
+    select,
+    sync::{Notify, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use channels::{ChannelState, Channels, Running};
@@ -53,6 +58,10 @@ use crate::{
 const POLL: Duration = Duration::from_secs(30);
 /// How much work is claimed at once.
 const BATCH: usize = 64;
+/// How many sends may be under way. A hanging one takes its place for as long as a send may take.
+const SENDS_MAX: usize = 1024;
+/// How many settlements may be under way, whatever the sends do.
+const SETTLEMENTS_MAX: usize = 256;
 /// How long after a fault of the store the loops try again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The most calls that the work under one lease makes: a settlement that becomes a notice, each with a probe before it.
@@ -99,12 +108,16 @@ pub struct Hub {
     page_url: String,
     lease: Duration,
     sends_due: Notify,
+    routes_due: Notify,
     settlements_due: Notify,
     deadline_moved: Notify,
     /// The deadline that the expiring loop sleeps towards, in microseconds.
     next_deadline: AtomicI64,
     attempts: TaskTracker,
     early: acknowledge::Early,
+    absences: advance::Absences,
+    sends: Arc<Semaphore>,
+    settlements: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Hub {
@@ -126,11 +139,15 @@ impl Hub {
             page_url: parts.page_url,
             lease: parts.send_timeout * CALLS_OF_A_LEASE + LEASE_MARGIN,
             sends_due: Notify::new(),
+            routes_due: Notify::new(),
             settlements_due: Notify::new(),
             deadline_moved: Notify::new(),
             next_deadline: AtomicI64::new(i64::MAX),
             attempts: TaskTracker::new(),
             early: acknowledge::Early::default(),
+            absences: advance::Absences::default(),
+            sends: Arc::new(Semaphore::new(SENDS_MAX)),
+            settlements: Arc::new(Semaphore::new(SETTLEMENTS_MAX)),
         })
     }
 
@@ -144,10 +161,12 @@ impl Hub {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let loops = TaskTracker::new();
         loops.spawn(self.clone().dispatch(stop.clone()));
+        loops.spawn(self.clone().advance_routes(stop.clone()));
         loops.spawn(self.clone().settle_ended(stop.clone()));
         loops.spawn(self.clone().expire_overdue(stop.clone()));
         for channel in self.channels.iter() {
             loops.spawn(self.clone().supervise(channel.clone(), stop.clone()));
+            loops.spawn(self.clone().watch(channel.clone(), stop.clone()));
         }
         loops.close();
         loops.wait().await;

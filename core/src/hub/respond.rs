@@ -10,6 +10,7 @@ use crate::{
     feedback::{COMMENT_MAX, Request},
     id::RequestId,
     person::UserRef,
+    reading::{self, Reading},
     store::{Candidate, Standing},
 };
 
@@ -50,9 +51,37 @@ impl Hub {
     /// Those of the store; the answer is not recorded then.
     pub async fn respond(&self, answer: Answer) -> Result<Option<Responded>> {
         let Some(request) = self.store.request(answer.request).await? else { return Ok(None) };
+        let faults = faults(&request, &answer);
+        self.record(&request, answer, faults).await
+    }
+
+    /// Records an answer in a person's own words. What does not read unambiguously is invalid, and its fault says which
+    /// words to use.
+    async fn respond_in_words(
+        &self,
+        id: RequestId,
+        by: Option<UserRef>,
+        channel: ChannelName,
+        text: String,
+        event: Option<String>,
+    ) -> Result<Option<Responded>> {
+        let Some(request) = self.store.request(id).await? else { return Ok(None) };
+        let question = &request.terms.question;
+        let answer = |value| Answer { request: id, by, channel, value, comment: None, event };
+        let (answer, faults) = match reading::read(question, &text) {
+            Reading::Value(value) => {
+                let answer = answer(value);
+                let faults = faults(&request, &answer);
+                (answer, faults)
+            }
+            Reading::Unsure => (answer(Value::String(text)), vec![FieldError::new("text", reading::hint(question))]),
+        };
+        self.record(&request, answer, faults).await
+    }
+
+    async fn record(&self, request: &Request, answer: Answer, faults: Vec<FieldError>) -> Result<Option<Responded>> {
         let asked = answer.by.as_ref().is_some_and(|user| request.asks(user.id));
-        // Nothing is computed for somebody who is not asked.
-        let faults = if asked { faults(&request, &answer) } else { Vec::new() };
+        let faults = if asked { faults } else { Vec::new() };
         let mut standing = if !asked {
             Standing::Refused("you are not asked".into())
         } else if faults.is_empty() {
@@ -109,13 +138,21 @@ fn keep(mut answer: Answer, standing: &mut Standing) -> Answer {
     answer
 }
 
+/// What is wrong with an answer. Nothing is computed for somebody who is not asked.
 fn faults(request: &Request, answer: &Answer) -> Vec<FieldError> {
+    if !answer.by.as_ref().is_some_and(|user| request.asks(user.id)) {
+        return Vec::new();
+    }
     let mut faults = request.terms.question.validate(&answer.value).err().unwrap_or_default();
     let length = answer.comment.as_ref().map_or(0, |comment| comment.chars().count());
     if length > COMMENT_MAX {
         faults.push(FieldError::new("comment", format!("has {length} characters, at most {COMMENT_MAX} are taken")));
     }
     faults
+}
+
+fn unknown(request: RequestId) -> Error {
+    Error::new(ErrorKind::NotFound, "inbox.response", format!("there is no request {request}"))
 }
 
 #[async_trait]
@@ -126,18 +163,27 @@ impl Inbox for Hub {
                 let by = self.person_at(&channel, &from).await?;
                 let answer = Answer { request, by, channel, value, comment, event };
                 let responded = self.respond(answer).await?;
-                let missing =
-                    || Error::new(ErrorKind::NotFound, "inbox.response", format!("there is no request {request}"));
-                Ok(Reply::Response(Box::new(responded.ok_or_else(missing)?)))
+                Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
+            }
+            Inbound::Text { channel, from, request, text, event } => {
+                let by = self.person_at(&channel, &from).await?;
+                let responded = self.respond_in_words(request, by, channel, text, event).await?;
+                Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
+            }
+            Inbound::Sent { channel, delivery, receipt } => {
+                self.note_receipt(&channel, delivery, &receipt).await?;
+                Ok(Reply::Noted)
             }
             Inbound::Acknowledged { channel, from, receipt, read } => {
                 self.acknowledge(channel, from, receipt, read).await?;
                 Ok(Reply::Noted)
             }
             Inbound::Connected { channel, address } => {
-                if self.store.requeue_skipped(&channel, &address, self.clock.now()).await? > 0 {
-                    self.sends_due.notify_one();
-                }
+                self.connected(&channel, &address).await?;
+                Ok(Reply::Noted)
+            }
+            Inbound::Disconnected { channel, address } => {
+                self.disconnected(&channel, &address).await?;
                 Ok(Reply::Noted)
             }
         }

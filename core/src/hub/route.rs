@@ -1,18 +1,27 @@
-//! Where a person is reached: the ordered channels that a request tries.
+//! Where a person is reached: the ordered channels that a request tries, and what the route does next.
+
+use std::time::Duration;
 
 use super::Channels;
 use crate::{
     channel::{Address, ChannelName},
-    feedback::{Strategy, Terms},
+    clock::Timestamp,
+    feedback::{Delivery, DeliveryState, Strategy, Terms},
+    id::DeliveryId,
     person::Person,
 };
 
-/// The hub's own order of kinds, for people who have set none.
-const DEFAULT_ORDER: [&str; 5] = ["websocket", "slack", "gmail", "telegram", "mqtt"];
+/// The hub's own order of kinds, for people who have set none. Plug-ins come last: what they reach is not known.
+const DEFAULT_ORDER: [&str; 6] = ["websocket", "slack", "gmail", "telegram", "mqtt", "webhook"];
+/// After this many rounds the asker is told that nobody was reached.
+const ROUNDS_UNTOLD: u32 = 10;
 
-/// The route for `person`: what the asker named, else the person's preference, else the hub's order; of that, the steps
+/// A channel, and where a person is reached on it.
+pub(super) type Stop = (ChannelName, Address);
+
+/// The route for `person`: what the asker named, else the person's preference, else the hub's order; of that, the stops
 /// at which the person has an address. May be empty: the request is still answerable on the page and over the API.
-pub(super) fn plan(terms: &Terms, person: &Person, channels: &Channels) -> Vec<(ChannelName, Address)> {
+pub(super) fn plan(terms: &Terms, person: &Person, channels: &Channels) -> Vec<Stop> {
     if !terms.channels.is_empty() {
         let steps = terms.channels.iter();
         let at = |address: &Option<Address>, name| address.clone().or_else(|| address_of(person, name, channels));
@@ -27,8 +36,8 @@ pub(super) fn plan(terms: &Terms, person: &Person, channels: &Channels) -> Vec<(
     order.into_iter().filter_map(|name| address_of(person, &name, channels).map(|address| (name, address))).collect()
 }
 
-/// The steps that begin at once.
-pub(super) fn first(route: Vec<(ChannelName, Address)>, strategy: Strategy) -> Vec<(ChannelName, Address)> {
+/// The stops that begin at once.
+pub(super) fn first(route: Vec<Stop>, strategy: Strategy) -> Vec<Stop> {
     let count = match strategy {
         Strategy::Fallback => 1,
         Strategy::Broadcast => route.len(),
@@ -42,4 +51,99 @@ fn address_of(person: &Person, name: &ChannelName, channels: &Channels) -> Optio
         return person.user.id.to_string().parse().ok();
     }
     person.addresses.iter().find(|(channel, _)| channel == name).map(|(_, address)| address.clone())
+}
+
+/// What is known of a person's route when it is looked at.
+#[derive(Debug)]
+pub(super) struct Situation<'a> {
+    /// How the route is gone.
+    pub strategy: Strategy,
+    /// How long what was sent may stay without an answer.
+    pub patience: Duration,
+    /// The stops, as planned now.
+    pub plan: &'a [Stop],
+    /// The deliveries so far, oldest first.
+    pub deliveries: &'a [Delivery],
+    /// Of what is out, which nobody sees any more, as its person has been disconnected for long enough.
+    pub unseen: &'a [DeliveryId],
+    /// How many rounds have begun.
+    pub rounds: u32,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// What a route does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Begins at these stops.
+    Begin(Vec<Stop>),
+    /// Waits for an answer until then.
+    Wait(Timestamp),
+    /// Queues what is held again, as one round; the wait grows with the rounds, and lasts until `not_before` at least.
+    /// What is held for longer stays so. `untold` when the asker is to hear that nobody has been reached.
+    Round {
+        /// Not before this.
+        not_before: Timestamp,
+        /// Whether the asker is told.
+        exhausted: bool,
+    },
+    /// Does nothing until an attempt ends or somebody connects.
+    Rest {
+        /// Whether nothing is left by which the person might be reached.
+        exhausted: bool,
+    },
+}
+
+impl Situation<'_> {
+    /// The orchestrator's table (DESIGN.md, section 4) for one person: the next stop once the one before has failed, was
+    /// skipped, is of unknown end or has stayed silent; rounds once the whole route has failed.
+    pub(super) fn next(&self) -> Next {
+        let fallback = self.strategy == Strategy::Fallback;
+        if fallback && self.deliveries.iter().any(|one| self.is_under_way(one)) {
+            return Next::Rest { exhausted: false };
+        }
+        let silent_from = self.deliveries.iter().filter_map(|one| self.silent_from(one)).max();
+        if let Some(silent_from) = silent_from.filter(|from| fallback && *from > self.now) {
+            return Next::Wait(silent_from);
+        }
+        let begun =
+            |(name, address): &&Stop| self.deliveries.iter().any(|one| one.channel == *name && one.address == *address);
+        let count = if fallback { 1 } else { self.plan.len() };
+        let further: Vec<Stop> = self.plan.iter().filter(|stop| !begun(stop)).take(count).cloned().collect();
+        if !further.is_empty() {
+            return Next::Begin(further);
+        }
+        let out = silent_from.is_some();
+        let has = |wanted: fn(&DeliveryState) -> bool| self.deliveries.iter().any(|one| wanted(&one.state));
+        if has(|state| matches!(state, DeliveryState::Queued { .. } | DeliveryState::Sending { .. })) {
+            return Next::Rest { exhausted: false };
+        }
+        let held = self.deliveries.iter().filter_map(|one| match one.state {
+            DeliveryState::Held { until, .. } => Some(until),
+            _ => None,
+        });
+        if let Some(not_before) = held.min() {
+            return Next::Round { not_before, exhausted: !out && self.rounds >= ROUNDS_UNTOLD };
+        }
+        Next::Rest { exhausted: !out && !has(|state| matches!(state, DeliveryState::Skipped { .. })) }
+    }
+
+    /// Whether an attempt goes on or is due: its end looks at the route again.
+    fn is_under_way(&self, delivery: &Delivery) -> bool {
+        match delivery.state {
+            DeliveryState::Sending { .. } => true,
+            DeliveryState::Queued { due } => due <= self.now,
+            _ => false,
+        }
+    }
+
+    /// From when on something that is out counts as silent; `None` when it is not out.
+    fn silent_from(&self, delivery: &Delivery) -> Option<Timestamp> {
+        delivery.state.receipt()?;
+        if self.unseen.contains(&delivery.id) {
+            return Some(self.now);
+        }
+        let sent_at = delivery.attempts.last().map_or(self.now, |attempt| attempt.at);
+        Some(sent_at.after(self.patience))
+    }
 }

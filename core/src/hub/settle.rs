@@ -3,12 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{BATCH, Hub, STORE_PAUSE, backoff};
 use crate::{
-    channel::{Channel, Content, Outbound},
+    channel::{Channel, Content, Outbound, Settlement},
     error::{Error, ErrorKind, Result, Retry},
     feedback::{Delivery, Ending, Request},
     store::{SettleClaim, SettleResult},
@@ -20,12 +21,17 @@ const TRIED_FOR: Duration = Duration::from_hours(7 * 24);
 impl Hub {
     pub(super) async fn settle_ended(self: Arc<Self>, stop: CancellationToken) {
         loop {
+            let Ok(place) = self.settlements.clone().acquire_owned().await else { return };
+            let limit = (self.settlements.available_permits() + 1).min(BATCH);
+            drop(place);
             let now = self.clock.now();
-            let next_due = match self.store.claim_settlements(now, now.after(self.lease), BATCH).await {
+            let next_due = match self.store.claim_settlements(now, now.after(self.lease), limit).await {
                 Ok(claims) => {
-                    let full = claims.claimed.len() == BATCH;
+                    let full = claims.claimed.len() == limit;
                     for claim in claims.claimed {
-                        self.attempts.spawn(self.clone().settle(claim));
+                        // Only this loop takes places, so as many as were counted are still free.
+                        let Ok(place) = self.settlements.clone().acquire_owned().await else { return };
+                        self.attempts.spawn(self.clone().settle(claim, place));
                     }
                     if full && !stop.is_cancelled() {
                         continue;
@@ -43,7 +49,7 @@ impl Hub {
         }
     }
 
-    async fn settle(self: Arc<Self>, claim: SettleClaim) {
+    async fn settle(self: Arc<Self>, claim: SettleClaim, _place: OwnedSemaphorePermit) {
         let result = self.try_settle(&claim).await;
         let again = matches!(result, SettleResult::Again(_));
         if let Err(error) = self.store.finish_settlement(claim.delivery.id, claim.lease, result).await {
@@ -88,9 +94,11 @@ async fn tell(
     ending: &Ending,
 ) -> Result<(), Error> {
     let Some(receipt) = delivery.state.receipt() else { return Ok(()) };
-    match channel.settle(&delivery.address, receipt, request, ending).await {
+    let settlement = Settlement { delivery: delivery.id, to: &delivery.address, receipt, request, ending };
+    match channel.settle(&settlement).await {
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let notice = Outbound {
+                id: delivery.id.uuid(),
                 content: Content::Notice { text: format!("This question is closed: {}.", ending.sentence()) },
                 answer_url: None,
                 thread: channel.capabilities().threads.then(|| receipt.clone()),

@@ -15,6 +15,26 @@ const HEALTHY: Duration = Duration::from_mins(10);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 impl Hub {
+    /// Probes a channel at the start and then on a schedule, so that its state is known before a question meets it, and
+    /// so that one that was ill or disconnected is taken up again.
+    pub(super) async fn watch(self: Arc<Self>, running: Arc<Running>, stop: CancellationToken) {
+        loop {
+            let probed = select! {
+                probed = running.channel().probe() => probed,
+                () = stop.cancelled() => return,
+            };
+            running.note(probed.as_ref().copied());
+            let probed_at = self.clock.now();
+            loop {
+                select! {
+                    () = self.clock.sleep_until(probed_at.after(running.probe_every())) => break,
+                    () = running.troubled.notified() => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        }
+    }
+
     /// Runs a channel until it is stopped or has nothing more to receive; after a fault it runs again, by and by.
     pub(super) async fn supervise(self: Arc<Self>, running: Arc<Running>, stop: CancellationToken) {
         let mut faults: u32 = 0;

@@ -1,5 +1,7 @@
 //! The orchestrator on the in-memory store, the in-memory channel and a clock that is moved by hand.
 
+mod routes;
+
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
@@ -11,16 +13,18 @@ use crate::{
     channel::{Address, Capabilities, Channel, Content, Inbound, Inbox, MemoryChannel},
     clock::ManualClock,
     event::Bus,
-    feedback::{DeliveryStatus, Draft, Request, Source, Status, Verdict},
+    feedback::{Delivery, DeliveryState, DeliveryStatus, Draft, Request, Source, Status, Verdict},
     id::{Ids, UserId},
-    person::{Asker, Person, UserRef},
+    person::{Asker, Person, TokenRef, UserRef},
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };
 
 struct World {
     clock: Arc<ManualClock>,
     store: Arc<MemoryStore>,
+    /// The first channel, which is the only one unless said otherwise.
     channel: Arc<MemoryChannel>,
+    all: Vec<Arc<MemoryChannel>>,
     hub: Arc<Hub>,
     people: Vec<UserRef>,
     stop: CancellationToken,
@@ -32,28 +36,39 @@ impl Drop for World {
     }
 }
 
+/// The id of an agent's token.
+const TOKEN: &str = "018f0000-0000-7000-8000-000000000001";
+
 fn address(username: &str) -> Address {
     format!("at-{username}").parse().unwrap()
 }
 
 impl World {
     fn new(capabilities: Capabilities) -> Self {
+        Self::with(&[("memory", capabilities)])
+    }
+
+    /// People have an address on every one of these channels, and prefer them in this order.
+    fn with(named: &[(&str, Capabilities)]) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_000_000)));
         let shared: Arc<dyn Clock> = clock.clone();
         let ids = Arc::new(Ids::seeded(shared.clone(), 1));
         let bus = Arc::new(Bus::default());
         let store = Arc::new(MemoryStore::new(bus.clone()));
-        let channel = Arc::new(MemoryChannel::new("memory".parse().unwrap(), capabilities));
+        let all: Vec<_> = named
+            .iter()
+            .map(|(name, capabilities)| Arc::new(MemoryChannel::new(name.parse().unwrap(), *capabilities)))
+            .collect();
         let people: Vec<_> = ["ana", "ben", "cleo"]
             .map(|username| UserRef { id: ids.next::<UserId>(), username: username.into() })
             .into();
         for user in &people {
-            let addresses = vec![(channel.name().clone(), address(&user.username))];
-            let preference = vec![channel.name().clone()];
+            let preference: Vec<_> = all.iter().map(|channel| channel.name().clone()).collect();
+            let addresses = preference.iter().map(|name| (name.clone(), address(&user.username))).collect();
             store.add_person(Person { user: user.clone(), preference, addresses }, None);
         }
-        let channels =
-            Channels::new([("memory", channel.clone() as Arc<dyn Channel>)], &shared, Duration::from_secs(10));
+        let built = all.iter().map(|channel| ("memory", channel.clone() as Arc<dyn Channel>));
+        let channels = Channels::new(built, &shared, Duration::from_secs(10));
         let hub = Hub::new(Parts {
             store: store.clone(),
             bus,
@@ -65,7 +80,7 @@ impl World {
         });
         let stop = CancellationToken::new();
         tokio::spawn(hub.clone().run(stop.clone()));
-        Self { clock, store, channel, hub, people, stop }
+        Self { clock, store, channel: all[0].clone(), all, hub, people, stop }
     }
 
     fn plain() -> Self {
@@ -82,6 +97,16 @@ impl World {
 
     async fn ask(&self, change: Value) -> Arc<Request> {
         let Ok(Created::New(request)) = self.try_ask(change).await else { panic!("not created") };
+        request
+    }
+
+    async fn ask_as_agent(&self, change: Value) -> Arc<Request> {
+        let mut draft = json!({"kind": "approval", "prompt": "Deploy?"});
+        draft.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let draft: Draft = serde_json::from_value(draft).unwrap();
+        let token = TokenRef { id: TOKEN.parse().unwrap(), name: "ci".into() };
+        let asker = Asker { user: self.people[2].clone(), token: Some(token) };
+        let Ok(Created::New(request)) = self.hub.create(asker, draft, None).await else { panic!("not created") };
         request
     }
 

@@ -19,6 +19,9 @@ const OPEN_FIRST: Duration = Duration::from_secs(30);
 /// How long it stays open at most.
 const OPEN_MAX: Duration = Duration::from_mins(10);
 
+/// How long a call is put off while a probe is under way.
+const HALF_OPEN_WAIT: Duration = Duration::from_secs(1);
+
 /// A breaker's state, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +76,19 @@ impl Breaker {
         self.inner.lock().status
     }
 
+    /// How long it refuses every call, if it does.
+    #[must_use]
+    pub fn refuses_for(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let inner = self.inner.lock();
+        let left = inner.span.saturating_sub(now.since(inner.status.since));
+        match inner.status.state {
+            BreakerState::Open if !left.is_zero() => Some(left),
+            BreakerState::HalfOpen if !left.is_zero() => Some(HALF_OPEN_WAIT),
+            _ => None,
+        }
+    }
+
     fn admit(&self) -> Admission {
         let now = self.clock.now();
         let mut inner = self.inner.lock();
@@ -89,7 +105,7 @@ impl Breaker {
                 inner.status.since = now;
                 Admission::Probe
             }
-            BreakerState::HalfOpen => Admission::Refuse(Duration::from_secs(1)),
+            BreakerState::HalfOpen => Admission::Refuse(HALF_OPEN_WAIT),
         }
     }
 
@@ -145,7 +161,7 @@ impl Layer for BreakerLayer {
             Admission::Probe => {
                 let probe = call.channel.probe().await;
                 self.breaker.record(probe.as_ref().is_err_and(Error::is_illness));
-                probe?;
+                probe.map_err(Error::uncalled)?;
             }
         }
         let result = next.await;
@@ -157,6 +173,7 @@ impl Layer for BreakerLayer {
 fn refusal(call: Call<'_>, left: Duration) -> Error {
     Error::new(ErrorKind::Unavailable, call.operation.as_str(), "the channel's breaker is open")
         .with_retry(Retry::After(left))
+        .uncalled()
 }
 
 #[cfg(test)]
@@ -204,8 +221,9 @@ mod tests {
         let all = surrounded(MemoryChannel::CAPABILITIES);
         fail(&all, ErrorKind::Unavailable, 5).await;
         all.clock.advance(Duration::from_secs(30));
-        // The scripted fault hits the probe: no question is sent.
-        fail(&all, ErrorKind::Unavailable, 1).await;
+        all.below.fail_probes(Some(ErrorKind::Unavailable));
+        assert!(all.channel.send(&address(), &notice("?")).await.unwrap_err().is_uncalled());
+        all.below.fail_probes(None);
         assert!(all.below.sent().is_empty());
         assert_eq!(all.breaker.status().state, BreakerState::Open);
         all.clock.advance(Duration::from_secs(59));

@@ -51,7 +51,9 @@ impl Layer for Limit {
         if let (Operation::Send, Some(rate)) = (call.operation, self.rate) {
             let too_fast = |wait| {
                 let detail = "the channel's own send rate is used up";
-                Error::new(ErrorKind::RateLimited, call.operation.as_str(), detail).with_retry(Retry::After(wait))
+                Error::new(ErrorKind::RateLimited, call.operation.as_str(), detail)
+                    .with_retry(Retry::After(wait))
+                    .uncalled()
             };
             let may_go = self.reserve(rate).map_err(too_fast)?;
             self.clock.sleep_until(may_go).await;

@@ -21,10 +21,10 @@ pub use breaker::{Breaker, BreakerState, BreakerStatus};
 use crate::{
     channel::{
         Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Inbox, Outbound, Reach, Receipt,
+        Settlement,
     },
     clock::Clock,
     error::Result,
-    feedback::{Ending, Request},
 };
 
 /// Which of a channel's abilities is called.
@@ -109,9 +109,8 @@ impl<L: Layer> Channel for Layered<L> {
         self.layer.around(self.call(Operation::Send, Some(what)), self.inner.send(to, what)).await
     }
 
-    async fn settle(&self, to: &Address, receipt: &Receipt, request: &Request, ending: &Ending) -> Result<()> {
-        let settle = self.inner.settle(to, receipt, request, ending);
-        self.layer.around(self.call(Operation::Settle, None), settle).await
+    async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
+        self.layer.around(self.call(Operation::Settle, None), self.inner.settle(what)).await
     }
 
     async fn run(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
@@ -171,7 +170,13 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn notice(text: &str) -> Outbound {
-        Outbound { content: Content::Notice { text: text.into() }, answer_url: None, thread: None, locale: None }
+        Outbound {
+            id: uuid::Uuid::nil(),
+            content: Content::Notice { text: text.into() },
+            answer_url: None,
+            thread: None,
+            locale: None,
+        }
     }
 
     pub(crate) fn address() -> Address {

@@ -1,16 +1,17 @@
 //! The store in memory, for tests and the simulation. Nothing survives the process.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod state;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use state::{Route, Settle, State, Stored};
+
 use super::{
-    Candidate, Claims, Created, DeliveryCounts, Ended, NewRequest, Page, RequestQuery, Scope, SendClaim, SettleClaim,
-    SettleResult, Store, judge,
+    Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteClaim,
+    RouteStep, Scope, SendClaim, SettleClaim, SettleResult, Store, judge,
 };
 use crate::{
     channel::{Address, ChannelName, Receipt, Recorded},
@@ -21,29 +22,6 @@ use crate::{
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
 };
-
-#[derive(Debug, Default)]
-struct State {
-    people: Vec<(Person, Option<String>)>,
-    requests: BTreeMap<RequestId, Arc<Request>>,
-    deliveries: BTreeMap<DeliveryId, Stored>,
-    responses: Vec<Response>,
-    response_events: HashMap<(ChannelName, String), ResponseId>,
-    events: Vec<(EventKind, RequestId, Timestamp)>,
-    idempotency: HashMap<[u8; 32], ([u8; 32], RequestId, Timestamp)>,
-}
-
-#[derive(Debug)]
-struct Stored {
-    delivery: Delivery,
-    settle: Option<Settle>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Settle {
-    due: Timestamp,
-    tries: u32,
-}
 
 /// A store in memory.
 #[derive(Debug)]
@@ -59,50 +37,17 @@ impl MemoryStore {
         Self { bus, state: Mutex::default() }
     }
 
+    /// Puts what is known of a person now in the place of what was.
+    pub fn replace_person(&self, person: &Person) {
+        let mut state = self.state.lock();
+        for (known, _) in state.people.iter_mut().filter(|(known, _)| known.user.id == person.user.id) {
+            known.clone_from(person);
+        }
+    }
+
     /// Adds a person, with their confirmed e-mail if they have one.
     pub fn add_person(&self, person: Person, email: Option<String>) {
         self.state.lock().people.push((person, email));
-    }
-}
-
-impl State {
-    fn event(&self, index: usize) -> Option<Event> {
-        let (kind, request, at) = self.events.get(index)?;
-        let request = self.requests.get(request)?.clone();
-        Some(Event { id: EventId(index as u64 + 1), at: *at, kind: *kind, request })
-    }
-
-    fn append(&mut self, kind: EventKind, request: RequestId, at: Timestamp) -> Option<Event> {
-        self.events.push((kind, request, at));
-        self.event(self.events.len() - 1)
-    }
-
-    /// Ends a pending request: its state, the settling of its deliveries, its event.
-    fn end(&mut self, id: RequestId, ending: Ending, now: Timestamp) -> Option<Event> {
-        let request = self.requests.get_mut(&id)?;
-        *request = Arc::new(Request::clone(request).ended(ending));
-        for stored in self.deliveries.values_mut().filter(|stored| stored.delivery.request_id == id) {
-            stored.delivery.state = stored.delivery.state.clone().ended();
-            if stored.delivery.state.receipt().is_some() {
-                stored.settle = Some(Settle { due: now, tries: 0 });
-            }
-        }
-        self.append(EventKind::Ended, id, now)
-    }
-
-    fn find(&self, name: &str) -> Option<Person> {
-        let matches = |(person, email): &&(Person, Option<String>)| {
-            person.user.username.eq_ignore_ascii_case(name)
-                || person.user.id.to_string() == name
-                || email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(name))
-        };
-        self.people.iter().find(matches).map(|(person, _)| person.clone())
-    }
-
-    fn concerns(&self, reader: Reader) -> impl Iterator<Item = Event> + '_ {
-        (0..self.events.len())
-            .filter_map(|index| self.event(index))
-            .filter(move |event| event.readers().any(|one| one == reader))
     }
 }
 
@@ -130,6 +75,10 @@ impl Store for MemoryStore {
         let (id, at) = (request.id, request.created_at);
         let request = Arc::new(request);
         state.requests.insert(id, request.clone());
+        for person in &request.terms.to {
+            let exhausted = !new.deliveries.iter().any(|delivery| delivery.user_id == person.id);
+            state.routes.insert((id, person.id), Route { exhausted, ..Route::default() });
+        }
         let deliveries = new.deliveries.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));
         state.deliveries.extend(deliveries);
         let event = state.append(EventKind::Created, id, at);
@@ -249,8 +198,10 @@ impl Store for MemoryStore {
             .filter_map(|(_, id, interrupted)| {
                 let delivery = &mut state.deliveries.get_mut(id)?.delivery;
                 delivery.state = DeliveryState::Sending { lease };
-                let number = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
-                delivery.attempts.push(Attempt { number, at: now, error: None });
+                if !interrupted {
+                    let number = delivery.attempts.last().map_or(0, |attempt| attempt.number) + 1;
+                    delivery.attempts.push(Attempt { number, at: now, error: None });
+                }
                 let request = state.requests.get(&delivery.request_id)?.clone();
                 Some(SendClaim { delivery: delivery.clone(), request, interrupted: *interrupted })
             })
@@ -258,34 +209,131 @@ impl Store for MemoryStore {
         Ok(Claims { claimed, next_due })
     }
 
-    async fn finish_send(
-        &self,
-        id: DeliveryId,
-        lease: Timestamp,
-        next: DeliveryState,
-        error: Option<String>,
-        now: Timestamp,
-    ) -> Result<()> {
+    async fn finish_send(&self, end: FinishedSend) -> Result<()> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let Some(stored) = state.deliveries.get_mut(&id) else { return Ok(()) };
+        let Some(stored) = state.deliveries.get_mut(&end.id) else { return Ok(()) };
         let ours = match stored.delivery.state {
-            DeliveryState::Sending { lease: held } => held == lease,
-            DeliveryState::Unknown { .. } => next.receipt().is_some(),
+            DeliveryState::Sending { lease } => lease == end.lease,
+            // A receipt that turns up late is welcome.
+            DeliveryState::Unknown { .. } => end.state.receipt().is_some(),
             _ => false,
         };
         if !ours {
             return Ok(());
         }
-        if let Some(attempt) = stored.delivery.attempts.last_mut() {
-            attempt.error = error;
+        if !end.attempted {
+            stored.delivery.attempts.pop();
+        } else if let Some(attempt) = stored.delivery.attempts.last_mut() {
+            attempt.error = end.error;
         }
-        let ended = state.requests.get(&stored.delivery.request_id).is_some_and(|request| !request.is_pending());
-        stored.delivery.state = if ended { next.ended() } else { next };
-        if ended && stored.delivery.state.receipt().is_some() {
-            stored.settle = Some(Settle { due: now, tries: 0 });
+        let id = stored.delivery.request_id;
+        if state.requests.get(&id).is_some_and(|request| request.is_pending()) {
+            stored.delivery.state = end.state;
+            if let (Some(due), Some(route)) = (end.route_due, state.routes.get_mut(&(id, stored.delivery.user_id))) {
+                route.due = Some(due);
+            }
+        } else {
+            stored.finish_after_end(end.state, end.now);
         }
         Ok(())
+    }
+
+    async fn note_receipt(
+        &self,
+        channel: &ChannelName,
+        id: DeliveryId,
+        receipt: &Receipt,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let Some(stored) = state.deliveries.get_mut(&id) else { return Ok(false) };
+        let open = matches!(stored.delivery.state, DeliveryState::Sending { .. } | DeliveryState::Unknown { .. });
+        if !open || stored.delivery.channel != *channel {
+            return Ok(false);
+        }
+        let sent = DeliveryState::Sent { receipt: receipt.clone() };
+        if state.requests.get(&stored.delivery.request_id).is_some_and(|request| request.is_pending()) {
+            stored.delivery.state = sent;
+            let route = state.routes.get_mut(&(stored.delivery.request_id, stored.delivery.user_id));
+            if let Some(route) = route {
+                route.hasten(now);
+            }
+        } else {
+            stored.finish_after_end(sent, now);
+        }
+        Ok(true)
+    }
+
+    async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {
+        let mut state = self.state.lock();
+        let mut due: Vec<_> = state.routes.iter().filter_map(|(key, route)| route.due.map(|due| (due, *key))).collect();
+        due.sort_unstable();
+        let ready = due.iter().take_while(|(at, _)| *at <= now).take(limit).count();
+        let next_due = due.get(ready).map(|(at, _)| *at);
+        let mut claimed = Vec::with_capacity(ready);
+        for (_, key) in &due[..ready] {
+            let (id, user) = *key;
+            let Some(request) = state.requests.get(&id).cloned() else { continue };
+            let Some(person) = state.find(&user.to_string()) else { continue };
+            let of_person = |stored: &&Stored| stored.delivery.request_id == id && stored.delivery.user_id == user;
+            let deliveries =
+                state.deliveries.values().filter(of_person).map(|stored| stored.delivery.clone()).collect();
+            let Some(route) = state.routes.get_mut(key) else { continue };
+            route.due = Some(lease);
+            claimed.push(RouteClaim { request, person, deliveries, rounds: route.rounds, lease });
+        }
+        Ok(Claims { claimed, next_due })
+    }
+
+    async fn finish_route(&self, step: RouteStep) -> Result<()> {
+        let mut state = self.state.lock();
+        if !state.is_pending(step.request) {
+            return Ok(());
+        }
+        let route = state.routes.get_mut(&(step.request, step.user)).filter(|route| route.due == Some(step.lease));
+        let Some(route) = route else { return Ok(()) };
+        let newly = step.exhausted && !route.exhausted;
+        *route = Route { due: step.due, rounds: step.rounds, exhausted: step.exhausted };
+        let begin = step.begin.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));
+        state.deliveries.extend(begin);
+        for (id, due) in step.again {
+            if let Some(stored) = state.deliveries.get_mut(&id)
+                && stored.delivery.request_id == step.request
+                && matches!(stored.delivery.state, DeliveryState::Held { .. })
+            {
+                stored.delivery.state = DeliveryState::Queued { due };
+            }
+        }
+        if newly {
+            let event = state.tell_undeliverable(step.request, step.now);
+            self.bus.publish(&event.into_iter().map(Arc::new).collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let out: BTreeSet<_> = state
+            .deliveries
+            .values()
+            .map(|stored| &stored.delivery)
+            .filter(|one| one.channel == *channel && one.address == *address && one.state.receipt().is_some())
+            .filter(|one| state.requests.get(&one.request_id).is_some_and(|request| request.is_pending()))
+            .map(|one| (one.request_id, one.user_id))
+            .collect();
+        let routes = state.routes.iter_mut().filter(|(key, _)| out.contains(key));
+        Ok(routes.map(|(_, route)| route.hasten(due)).count() as u64)
+    }
+
+    async fn hasten_all_routes(&self, due: Timestamp) -> Result<u64> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let pending = |id: &RequestId| state.requests.get(id).is_some_and(|request| request.is_pending());
+        let routes = state.routes.iter_mut().filter(|((id, _), _)| pending(id));
+        Ok(routes.map(|(_, route)| route.hasten(due)).count() as u64)
     }
 
     async fn acknowledge(

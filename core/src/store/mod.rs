@@ -131,15 +131,72 @@ pub struct RequestQuery {
     pub limit: usize,
 }
 
-/// A delivery to attempt; its newest attempt has begun and is committed.
+/// A delivery to attempt: its newest attempt has begun and is committed. One that was cut off has no new attempt.
 #[derive(Clone, Debug)]
 pub struct SendClaim {
     /// The delivery, in state `Sending`.
     pub delivery: Delivery,
     /// What is delivered.
     pub request: Arc<Request>,
-    /// Whether an earlier attempt was cut off by a crash, so that it may have been sent.
+    /// Whether its newest attempt was cut off by a crash, so that it may have been sent.
     pub interrupted: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct FinishedSend {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The lease under which it was attempted.
+    pub lease: Timestamp,
+    /// What becomes of the delivery.
+    pub state: DeliveryState,
+    /// Whether the channel was called at all; if not, the attempt is taken back.
+    pub attempted: bool,
+    /// What went wrong, if anything did.
+    pub error: Option<String>,
+    /// When the person's route is looked at next because of it; `None` leaves that as it was.
+    pub route_due: Option<Timestamp>,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// The route of one person asked, due to be looked at.
+#[derive(Clone, Debug)]
+pub struct RouteClaim {
+    /// The request, pending.
+    pub request: Arc<Request>,
+    /// Who is asked, as they are known now.
+    pub person: Person,
+    /// Their deliveries of it, oldest first.
+    pub deliveries: Vec<Delivery>,
+    /// How many rounds have begun after the whole route had failed.
+    pub rounds: u32,
+    /// When the lease runs out.
+    pub lease: Timestamp,
+}
+
+/// How a person's route goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteStep {
+    /// Which request.
+    pub request: RequestId,
+    /// Which person.
+    pub user: UserId,
+    /// The lease under which it was looked at.
+    pub lease: Timestamp,
+    /// Deliveries over further channels, which begin.
+    pub begin: Vec<Delivery>,
+    /// Held deliveries that are queued again, with when they are due.
+    pub again: Vec<(DeliveryId, Timestamp)>,
+    /// How many rounds have begun.
+    pub rounds: u32,
+    /// Whether the hub has nothing left by which it expects to reach the person.
+    pub exhausted: bool,
+    /// When it is looked at next; `None` until an attempt ends or somebody comes or goes.
+    pub due: Option<Timestamp>,
+    /// The present moment.
+    pub now: Timestamp,
 }
 
 /// A delivery whose person is to be told how the request ended.
@@ -206,16 +263,34 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Claims up to `limit` deliveries that are due, or whose lease ran out: begins their attempts, leased until `lease`.
     async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>>;
 
-    /// Ends an attempt: the delivery gets `state`, the attempt its `error`. Does nothing when the lease was lost, but for
-    /// a receipt that turns up for an `Unknown` delivery. If the request ended meanwhile, what was sent is to be settled.
-    async fn finish_send(
+    /// Ends an attempt: the delivery gets its state, the attempt its error, the route its time. Does nothing when the lease
+    /// was lost. If the request ended meanwhile, what was sent is to be settled.
+    async fn finish_send(&self, end: FinishedSend) -> Result<()>;
+
+    /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`
+    /// and is being sent or of unknown end, and its route is looked at. If the request has ended, it is to be settled. Says
+    /// whether that was so.
+    async fn note_receipt(
         &self,
+        channel: &ChannelName,
         id: DeliveryId,
-        lease: Timestamp,
-        state: DeliveryState,
-        error: Option<String>,
+        receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<()>;
+    ) -> Result<bool>;
+
+    /// Claims up to `limit` routes of pending requests that are due, leased until `lease`.
+    async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>>;
+
+    /// Carries a route on. Does nothing when the lease was lost or the request has ended: then whatever happened meanwhile
+    /// has made it due again. When with it everybody's route is exhausted for the first time, appends the event
+    /// `Undeliverable`.
+    async fn finish_route(&self, step: RouteStep) -> Result<()>;
+
+    /// Lets the routes of pending requests that have something out at `address` be looked at by `due` at the latest.
+    async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64>;
+
+    /// Lets every route of a pending request be looked at by `due` at the latest.
+    async fn hasten_all_routes(&self, due: Timestamp) -> Result<u64>;
 
     /// Notes what the person's device, or the person, did with what was sent. Says whether it was known.
     async fn acknowledge(

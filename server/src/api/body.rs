@@ -1,4 +1,4 @@
-//! Bodies that operations read: [`Body`] for JSON, [`Form`] for URL-encoded forms.
+//! Bodies that operations read: [`Body`] for JSON, [`Form`] for URL-encoded forms, [`read_bytes`] for any other.
 
 use std::time::Duration;
 
@@ -84,7 +84,8 @@ async fn read(request: &Request, body: &mut RequestBody, content_type: &str) -> 
     read_bytes(body).await
 }
 
-async fn read_bytes(body: &mut RequestBody) -> Result<Bytes, Problem> {
+/// The body as it came, if it is not too large.
+pub(super) async fn read_bytes(body: &mut RequestBody) -> Result<Bytes, Problem> {
     let unreadable = |_| Problem::malformed("The body was cut off.");
     let mut stream = body.take().map_err(|_| Problem::internal())?.into_bytes_stream();
     let mut read = BytesMut::new();

@@ -8,6 +8,7 @@ pub mod answer;
 mod asset;
 pub mod auth;
 pub mod body;
+pub mod callbacks;
 pub mod channels;
 pub mod decode;
 mod docs;
@@ -39,8 +40,15 @@ use crate::app::App;
 pub use tag::Tag;
 
 /// Every operation.
-type Operations =
-    (site::SiteApi, health::HealthApi, auth::AuthApi, tokens::TokensApi, feedback::FeedbackApi, channels::ChannelsApi);
+type Operations = (
+    site::SiteApi,
+    health::HealthApi,
+    auth::AuthApi,
+    tokens::TokensApi,
+    feedback::FeedbackApi,
+    channels::ChannelsApi,
+    callbacks::CallbacksApi,
+);
 
 fn operations(app: &Arc<App>) -> Operations {
     let app = || app.clone();
@@ -51,6 +59,7 @@ fn operations(app: &Arc<App>) -> Operations {
         tokens::TokensApi(app()),
         feedback::FeedbackApi(app()),
         channels::ChannelsApi(app()),
+        callbacks::CallbacksApi(app()),
     )
 }
 

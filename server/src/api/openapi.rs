@@ -4,7 +4,7 @@
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
-use super::schema;
+use super::{callbacks, schema};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -42,19 +42,20 @@ fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
         let list = operation.get("parameters").and_then(Value::as_array);
         list.into_iter().flatten().any(|parameter| parameter["in"] == place)
     };
+    let called_back = path == callbacks::PATH;
     let (body, object, query) = (operation.contains_key("requestBody"), path.contains('{'), parameter("query"));
     let header = parameter("header");
     let impossible = [
         ("400", !(body || object || query || header)),
-        ("401", public && !body),
-        ("403", public && reads),
+        ("401", public && !body && !called_back),
+        ("403", public && (reads || called_back)),
         ("404", !(object || body)),
-        ("409", reads || method == "delete" || !(body || object)),
-        ("410", !(body && object)),
-        ("413", !body),
-        ("415", !body),
-        ("422", !body),
-        ("429", reads),
+        ("409", reads || method == "delete" || called_back || !(body || object)),
+        ("410", called_back || !(body && object)),
+        ("413", !(body || called_back)),
+        ("415", called_back || !body),
+        ("422", !(body || called_back)),
+        ("429", reads && !called_back),
     ];
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         for (status, impossible) in impossible {

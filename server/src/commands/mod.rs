@@ -2,6 +2,7 @@
 
 mod banner;
 mod check_config;
+mod check_plugin;
 
 use std::{
     ffi::OsString,
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use banner::welcome;
+pub use check_plugin::SECRET as PLUGIN_SECRET;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +28,7 @@ Examples:
   hearback --config /etc/hub.toml serve   start it with this configuration
   hearback check-config                   show the settings, or what is wrong with them
   hearback ask \"Deploy 1.4.2?\" --to ana --timeout 10m && ./deploy.sh
+  hearback check-plugin http://127.0.0.1:9000/  see whether a plug-in keeps the protocol
 
 Settings come from hearback.toml, a .env file and the environment, each over the one
 before.";
@@ -52,6 +55,7 @@ enum Command {
     Migrate(Migration),
     /// Show the settings in effect and where each comes from; exit 1 and name every problem when there is one
     CheckConfig,
+    CheckPlugin(check_plugin::Options),
 }
 
 /// What to do with the database's schema.
@@ -76,10 +80,11 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
         Err(error) => {
             // Nothing is left to be done when the terminal is gone.
             let _ = error.print();
-            return match error.use_stderr() {
-                false => ExitCode::SUCCESS,
-                true if asks(&args) => ask::ERROR.into(),
-                true => ExitCode::FAILURE,
+            return match command(&args) {
+                _ if !error.use_stderr() => ExitCode::SUCCESS,
+                Some("ask") => ask::ERROR.into(),
+                Some("check-plugin") => check_plugin::USAGE.into(),
+                _ => ExitCode::FAILURE,
             };
         }
     };
@@ -87,6 +92,7 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Ask(options) => ask::run(*options, &sources).await,
         Command::CheckConfig => check_config::run(&sources),
+        Command::CheckPlugin(options) => check_plugin::run(options, &sources).await,
         Command::Serve => match load(&sources) {
             Ok(config) => {
                 logging::start(&config);
@@ -107,17 +113,17 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Whether a command line that cannot be read was meant for `ask`, whose exit codes are its own.
-fn asks(args: &[OsString]) -> bool {
+/// The command that a command line which cannot be read was meant for: some have exit codes of their own.
+fn command(args: &[OsString]) -> Option<&str> {
     let mut words = args.iter().skip(1);
     while let Some(word) = words.next() {
         match word.to_str() {
             Some("--config") => drop(words.next()),
             Some(option) if option.starts_with('-') => {}
-            command => return command == Some("ask"),
+            command => return command,
         }
     }
-    false
+    None
 }
 
 fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
@@ -155,10 +161,14 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_told_apart_by_its_command() {
-        let asks = |line: &str| asks(&line.split(' ').map(Into::into).collect::<Vec<_>>());
-        assert!(asks("hearback ask --wrong"));
-        assert!(asks("hearback --config x.toml ask --wrong"));
-        assert!(!asks("hearback --config ask serve --wrong"));
-        assert!(!asks("hearback --wrong"));
+        for (line, expected) in [
+            ("hearback ask --wrong", Some("ask")),
+            ("hearback --config x.toml ask --wrong", Some("ask")),
+            ("hearback --config ask serve --wrong", Some("serve")),
+            ("hearback check-plugin", Some("check-plugin")),
+            ("hearback --wrong", None),
+        ] {
+            assert_eq!(command(&line.split(' ').map(Into::into).collect::<Vec<_>>()), expected, "{line}");
+        }
     }
 }

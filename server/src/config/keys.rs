@@ -139,6 +139,13 @@ pub const KEYS: &[Key] = &[
         |config| config.send_timeout.as_secs().to_string(),
     ),
     Key::new(
+        "OUTBOUND_ALLOW",
+        "empty, or a comma list of networks in CIDR notation, as 127.0.0.0/8,10.0.0.0/8",
+        |config, text| values::networks(text).map(|networks| config.outbound_allow = networks),
+        |config| config.outbound_allow.to_string(),
+    )
+    .list(),
+    Key::new(
         "MAX_WEBSOCKET_CONNECTIONS_PER_USER",
         NUMBER_OR_OFF,
         |config, text| values::number(text, 0, usize::MAX).map(|most| config.max_websocket_connections_per_user = most),

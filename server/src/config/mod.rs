@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use hearback_core::{error::FieldError, secret::Secret};
+use hearback_core::{error::FieldError, network::Networks, secret::Secret};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -75,6 +75,8 @@ pub struct Config {
     pub refresh_token_days: u32,
     /// How long one send over a channel may take.
     pub send_timeout: Duration,
+    /// Private networks that plug-ins and other addresses which the hub is given may lie in.
+    pub outbound_allow: Networks,
     /// Open sockets of one account or service token; 0 is no limit.
     pub max_websocket_connections_per_user: usize,
     /// Open sockets in all; 0 is no limit.
@@ -99,6 +101,7 @@ impl Default for Config {
             access_token_minutes: 25,
             refresh_token_days: 7,
             send_timeout: Duration::from_secs(10),
+            outbound_allow: Networks::default(),
             max_websocket_connections_per_user: 5,
             max_total_websocket_connections: 1000,
             channels: BTreeMap::new(),
@@ -117,8 +120,8 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Checks one `[channels.NAME]` table: the fault names the setting below `channels.NAME`.
-pub type CheckChannel<'a> = &'a dyn Fn(&str, &Value) -> Result<(), FieldError>;
+/// Checks one `[channels.NAME]` table against the other settings: the fault names the setting below `channels.NAME`.
+pub type CheckChannel<'a> = &'a dyn Fn(&Config, &str, &Value) -> Result<(), FieldError>;
 
 /// A configuration, and where each setting came from.
 #[derive(Clone, Debug)]
@@ -152,7 +155,7 @@ impl Config {
             config.public_url.set_path(&config.path_prefix);
         }
         for (name, (table, origin)) in channels {
-            if let Err(fault) = check_channel(&name, &table) {
+            if let Err(fault) = check_channel(&config, &name, &table) {
                 problems.push(Problem::of_channel(fault, origin.clone()));
             }
             origins.insert(format!("channels.{name}"), origin);

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, net::SocketAddr, str::FromStr};
 
-use hearback_core::secret::Secret;
+use hearback_core::{network::Networks, secret::Secret};
 use url::Url;
 
 use crate::storage::{SECRET_MIN, database_file};
@@ -82,6 +82,16 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
         }
     };
     parts.enumerate().map(origin).collect()
+}
+
+pub(super) fn networks(text: &str) -> Result<Networks, String> {
+    // One by one, to say which: the networks' own words repeat the text, which may be long.
+    let parts = text.split(',').map(str::trim).enumerate().filter(|(_, part)| !part.is_empty());
+    for (index, part) in parts {
+        let fault = |_| format!("has at place {} what is no network in CIDR notation", index + 1);
+        part.parse::<Networks>().map_err(fault)?;
+    }
+    text.parse().map_err(|error| format!("is no list of networks: {error}"))
 }
 
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {

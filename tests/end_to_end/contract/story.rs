@@ -41,6 +41,29 @@ pub async fn told(server: &TestServer, clock: &Arc<ManualClock>, shown: &mut Sho
     let choice = story.an_answered_choice().await;
     story.a_pending_approval(&choice).await;
     story.refusals(&choice).await;
+    nobody_is_reached(shown).await;
+}
+
+/// A hub of its own, whose one other channel may not be called: nothing is left to try.
+async fn nobody_is_reached(shown: &mut Shown) {
+    let server = TestServer::with(|config| {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        config
+            .channels
+            .insert("pager".into(), json!({"kind": "webhook", "url": "http://127.0.0.1:9/", "secret": secret}));
+    })
+    .await;
+    let ana = server.register("ana").await;
+    let created = ana.post("/api/tokens", shown.sent("bodies/token.create.json")).await;
+    let agent = server.caller(created.body["token"].as_str().unwrap());
+    let mut socket = Socket::open(&server, &agent, None).await;
+    socket.expect("connection_established").await;
+    let mut draft = shown.sent("bodies/feedback.create.approval.json");
+    draft["to"] = json!(["ana"]);
+    draft["channels"] = json!([{"channel": "pager", "address": "desk"}]);
+    agent.put(draft).await;
+    socket.expect("feedback_request").await;
+    shown.said("socket/hub/feedback_undeliverable.json", &socket.next().await.unwrap());
 }
 
 async fn the_hub(server: &TestServer, shown: &mut Shown) {

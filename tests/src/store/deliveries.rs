@@ -3,18 +3,11 @@
 use std::{collections::HashSet, time::Duration};
 
 use hearback_core::{
-    channel::Receipt,
     feedback::{Attempt, DeliveryState},
-    store::DeliveryCounts,
+    store::{DeliveryCounts, FinishedSend},
 };
 
-use super::{Harness, World, address, name};
-
-const LEASE: Duration = Duration::from_secs(30);
-
-pub(super) fn receipt(text: &str) -> Receipt {
-    Receipt::from(text.to_owned())
-}
+use super::{Harness, LEASE, World, address, name, receipt};
 
 /// Claimers that run at the same time share the work, and nothing is claimed twice.
 pub async fn two_claimers_never_get_the_same(harness: &dyn Harness) {
@@ -47,7 +40,7 @@ pub async fn two_claimers_never_get_the_same(harness: &dyn Harness) {
     assert_eq!(none.next_due, Some(lease), "the next thing to look after is a lease");
 }
 
-/// A lease that ran out is claimed again, as a further attempt that says so. What is not due is left, and its time told.
+/// A lease that ran out is claimed again, in the attempt that was cut off: whether it was sent is not known. What is not due is left, and its time told.
 pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     let (world, people) = World::with_people(harness, &["ana"]).await;
     let first = world.create(world.ask(&people)).await;
@@ -69,13 +62,47 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     let claim = &claims.claimed[0];
     assert!(claim.interrupted);
     assert_eq!(claim.request.id, first.id);
-    assert_eq!(claim.delivery.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(claim.delivery.attempts, [Attempt { number: 1, at: first.created_at, error: None }]);
     assert_eq!(claim.delivery, world.delivery(&first).await);
 
     world.clock.advance(Duration::from_mins(10));
     let claims = world.store.claim_sends(world.now(), world.now().after(LEASE), 1).await.unwrap();
     assert_eq!(claims.claimed[0].request.id, first.id, "the longest overdue comes first");
     assert_eq!(claims.next_due, Some(due), "what did not fit is due already");
+}
+
+/// Where the channel was not called, there was no attempt. Of an attempt that was cut off, the end is written into it.
+pub async fn an_attempt_without_a_call_is_taken_back(harness: &dyn Harness) {
+    let (world, people) = World::with_people(harness, &["ana"]).await;
+    let request = world.create(world.ask(&people)).await;
+    let begun = world.now();
+    let attempt = |number, at, error: Option<&str>| Attempt { number, at, error: error.map(Into::into) };
+    let queued = || DeliveryState::Queued { due: world.now() };
+    let held = || DeliveryState::Held { reason: "breaker open".into(), until: world.now() };
+
+    let claim = &world.claim_sends().await[0];
+    world.finish(FinishedSend { attempted: false, ..world.finished(claim, queued()) }).await;
+    assert_eq!(world.delivery(&request).await.attempts, []);
+    let claim = &world.claim_sends().await[0];
+    assert_eq!(claim.delivery.attempts, [attempt(1, begun, None)]);
+    world.finish(FinishedSend { error: Some("busy".into()), ..world.finished(claim, queued()) }).await;
+    world.tick();
+    let claim = &world.claim_sends().await[0];
+    assert_eq!(claim.delivery.attempts[1], attempt(2, world.now(), None));
+    world.finish(FinishedSend { attempted: false, ..world.finished(claim, queued()) }).await;
+    assert_eq!(world.delivery(&request).await.attempts, [attempt(1, begun, Some("busy"))]);
+
+    let again = world.now();
+    world.claim_sends().await;
+    world.clock.advance(LEASE);
+    let claim = &world.claim_sends().await[0];
+    assert!(claim.interrupted);
+    let attempts = [attempt(1, begun, Some("busy")), attempt(2, again, None)];
+    assert_eq!(claim.delivery.attempts, attempts);
+    world.finish(FinishedSend { error: Some("cut off".into()), ..world.finished(claim, held()) }).await;
+    let [first, _] = attempts;
+    assert_eq!(world.delivery(&request).await.attempts, [first, attempt(2, again, Some("cut off"))]);
+    assert_eq!(world.delivery(&request).await.state, held());
 }
 
 /// Every state that an attempt can end with reads back with what belongs to it, and the attempt with its error.
@@ -86,18 +113,17 @@ pub async fn an_attempt_ends_with_its_state(harness: &dyn Harness) {
         DeliveryState::Sent { receipt: receipt("r1") },
         DeliveryState::Delivered { receipt: receipt("r2") },
         DeliveryState::Queued { due: world.now().after(Duration::from_hours(1)) },
+        DeliveryState::Held { reason: reason(), until: world.now() },
         DeliveryState::Failed { reason: reason() },
         DeliveryState::Skipped { reason: reason() },
         DeliveryState::Unknown { reason: reason() },
     ];
     for state in states {
         let request = world.create(world.ask(&people)).await;
-        let lease = world.now().after(LEASE);
-        let claimed = world.store.claim_sends(world.now(), lease, 10).await.unwrap().claimed;
-        assert_eq!(claimed.len(), 1);
+        let claimed = world.claim_sends().await;
+        assert_eq!(claimed.len(), 1, "nothing is due that was finished before");
         let error = state.receipt().is_none().then(reason);
-        let id = claimed[0].delivery.id;
-        world.store.finish_send(id, lease, state.clone(), error.clone(), world.now()).await.unwrap();
+        world.finish(FinishedSend { error: error.clone(), ..world.finished(&claimed[0], state.clone()) }).await;
         let delivery = world.delivery(&request).await;
         assert_eq!(delivery.state, state);
         assert_eq!(delivery.attempts, [Attempt { number: 1, at: world.now(), error }]);
@@ -110,8 +136,9 @@ pub async fn a_finish_without_its_lease_changes_nothing(harness: &dyn Harness) {
     let request = world.create(world.ask(&people)).await;
     let sent = || DeliveryState::Sent { receipt: receipt("r1") };
     let finish = async |lease, state, error: Option<&str>| {
-        let id = world.delivery(&request).await.id;
-        world.store.finish_send(id, lease, state, error.map(Into::into), world.now()).await.unwrap();
+        let (id, now) = (world.delivery(&request).await.id, world.now());
+        let error = error.map(Into::into);
+        world.finish(FinishedSend { id, lease, state, attempted: true, error, route_due: Some(now), now }).await;
         world.delivery(&request).await
     };
     let first = world.now().after(LEASE);
@@ -127,13 +154,15 @@ pub async fn a_finish_without_its_lease_changes_nothing(harness: &dyn Harness) {
     let unknown = DeliveryState::Unknown { reason: "timed out".into() };
     let delivery = finish(second, unknown.clone(), Some("timed out")).await;
     assert_eq!(delivery.state, unknown);
-    assert_eq!(delivery.attempts[1].error.as_deref(), Some("timed out"));
+    assert_eq!(delivery.attempts[0].error.as_deref(), Some("timed out"));
     let failed = DeliveryState::Failed { reason: "x".into() };
     assert_eq!(finish(second, failed, Some("x")).await, delivery, "only a receipt clears it up");
     let delivery = finish(first, sent(), None).await;
     assert_eq!(delivery.state, sent());
-    assert_eq!(delivery.attempts[1].error, None);
-    world.store.finish_send(world.ids.next(), first, sent(), None, world.now()).await.unwrap();
+    assert_eq!(delivery.attempts[0].error, None);
+    let (id, now) = (world.ids.next(), world.now());
+    let nothing = FinishedSend { id, lease: first, state: sent(), attempted: true, error: None, route_due: None, now };
+    world.finish(nothing).await;
 }
 
 /// Attempts that end together each get their own state.
@@ -142,8 +171,7 @@ pub async fn many_attempts_end_at_once(harness: &dyn Harness) {
     for _ in 0..40 {
         world.create(world.ask(&people)).await;
     }
-    let (now, lease) = (world.now(), world.now().after(LEASE));
-    let claimed = world.store.claim_sends(now, lease, 100).await.unwrap().claimed;
+    let claimed = world.claim_sends().await;
     let finishes: Vec<_> = claimed
         .iter()
         .enumerate()
@@ -154,7 +182,8 @@ pub async fn many_attempts_end_at_once(harness: &dyn Harness) {
                 _ => DeliveryState::Failed { reason: id.to_string() },
             };
             let error = (index % 2 == 1).then(|| id.to_string());
-            tokio::spawn(async move { store.finish_send(id, lease, state, error, now).await.unwrap() })
+            let end = FinishedSend { error, ..world.finished(claim, state) };
+            tokio::spawn(async move { store.finish_send(end).await.unwrap() })
         })
         .collect();
     for finish in finishes {
@@ -183,11 +212,8 @@ pub async fn an_acknowledgement_never_goes_back(harness: &dyn Harness) {
         world.store.acknowledge(&world.channel, &address, &receipt, read).await.unwrap()
     };
     assert!(!known("ana", "r1", true).await);
-    let lease = world.now().after(LEASE);
-    world.store.claim_sends(world.now(), lease, 1).await.unwrap();
-    let id = world.delivery(&request).await.id;
     let sent = DeliveryState::Sent { receipt: receipt("r1") };
-    world.store.finish_send(id, lease, sent.clone(), None, world.now()).await.unwrap();
+    world.finish(world.finished(&world.claim_sends().await[0], sent.clone())).await;
     assert!(!known("ben", "r1", true).await, "another's address");
     assert!(!known("ana", "r2", true).await, "another receipt");
     assert!(!world.store.acknowledge(&name("gmail"), &address("ana"), &receipt("r1"), true).await.unwrap());
@@ -210,6 +236,10 @@ pub async fn what_was_skipped_is_queued_again(harness: &dyn Harness) {
         new.deliveries[0].state = skipped.clone();
         requests.push(world.create(new).await);
     }
+    let mut ended = world.ask(&people[..1]);
+    ended.deliveries[0].state = skipped.clone();
+    let ended = world.create(ended).await;
+    world.store.cancel(ended.id, world.now()).await.unwrap();
     world.tick();
     assert_eq!(world.store.requeue_skipped(&name("gmail"), &address("ana"), world.now()).await.unwrap(), 0);
     assert_eq!(world.store.requeue_skipped(&world.channel, &address("ana"), world.now()).await.unwrap(), 2);
@@ -218,6 +248,9 @@ pub async fn what_was_skipped_is_queued_again(harness: &dyn Harness) {
         let expected = if index < 2 { DeliveryState::Queued { due: world.now() } } else { skipped.clone() };
         assert_eq!(world.delivery(request).await.state, expected);
     }
+    assert_eq!(world.delivery(&ended).await.state, DeliveryState::Settled, "its request has ended");
+    let routes = world.store.claim_routes(world.now(), world.now(), 10).await.unwrap();
+    assert_eq!((routes.claimed.len(), routes.next_due), (0, None), "no route is looked at because of it");
     let claims = world.store.claim_sends(world.now(), world.now().after(LEASE), 10).await.unwrap();
     assert_eq!(claims.claimed.len(), 2);
 }

@@ -7,19 +7,18 @@ use hearback_core::{
     store::SettleResult,
 };
 
-use super::{Harness, OPEN, World, deliveries::receipt};
-
-const LEASE: Duration = Duration::from_secs(30);
+use super::{Harness, LEASE, OPEN, World, receipt};
 
 /// What nobody saw is settled by the end itself; what was sent keeps its state and falls due; what failed stays failed.
 /// So it is by an answer, by the deadline and by a cancellation.
 pub async fn the_end_settles_what_nobody_saw_and_what_was_sent_falls_due(harness: &dyn Harness) {
     for end in [Status::Answered, Status::Expired, Status::Cancelled] {
-        let names = ["ana", "ben", "carl", "dora", "eve", "finn", "gil"];
+        let names = ["ana", "ben", "carl", "dora", "eve", "finn", "gil", "hal"];
         let (world, people) = World::with_people(harness, &names).await;
         let reason = || "why".to_owned();
         let states = [
             (DeliveryState::Queued { due: world.now() }, DeliveryStatus::Settled),
+            (DeliveryState::Held { reason: reason(), until: world.now() }, DeliveryStatus::Settled),
             (DeliveryState::Skipped { reason: reason() }, DeliveryStatus::Settled),
             (DeliveryState::Sent { receipt: receipt("r1") }, DeliveryStatus::Sent),
             (DeliveryState::Delivered { receipt: receipt("r2") }, DeliveryStatus::Delivered),
@@ -45,6 +44,8 @@ pub async fn the_end_settles_what_nobody_saw_and_what_was_sent_falls_due(harness
         }
         for delivery in world.store.deliveries(request.id, None, 10).await.unwrap().items {
             assert_eq!(delivery.state.status(), expected[&delivery.id], "{end}");
+            let kept = matches!(delivery.state.status(), DeliveryStatus::Failed | DeliveryStatus::Unknown);
+            assert_eq!(delivery.state.reason(), kept.then_some("why"), "{end}");
         }
         let lease = world.now().after(LEASE);
         let claims = world.store.claim_settlements(world.now(), lease, 10).await.unwrap();
@@ -61,11 +62,11 @@ pub async fn the_end_settles_what_nobody_saw_and_what_was_sent_falls_due(harness
 
 /// An attempt that ends after the request: what was sent is to be settled, what was not has nothing to settle.
 pub async fn what_was_sent_during_the_end_is_settled_too(harness: &dyn Harness) {
-    let (world, people) = World::with_people(harness, &["ana", "ben", "carl"]).await;
+    let (world, people) = World::with_people(harness, &["ana", "ben", "carl", "dora"]).await;
     let request = world.create(world.ask(&people)).await;
     let lease = world.now().after(LEASE);
-    let claimed = world.store.claim_sends(world.now(), lease, 10).await.unwrap().claimed;
-    assert_eq!(claimed.len(), 3);
+    let claimed = world.claim_sends().await;
+    assert_eq!(claimed.len(), 4);
     world.respond(world.candidate(&request, &people[0])).await;
     assert!(world.store.claim_settlements(world.now(), lease, 10).await.unwrap().claimed.is_empty());
     world.tick();
@@ -73,10 +74,11 @@ pub async fn what_was_sent_during_the_end_is_settled_too(harness: &dyn Harness) 
         DeliveryState::Sent { receipt: receipt("r1") },
         DeliveryState::Queued { due: world.now() },
         DeliveryState::Failed { reason: "gone".into() },
+        DeliveryState::Held { reason: "busy".into(), until: world.now() },
     ];
-    let statuses = [DeliveryStatus::Sent, DeliveryStatus::Settled, DeliveryStatus::Failed];
+    let statuses = [DeliveryStatus::Sent, DeliveryStatus::Settled, DeliveryStatus::Failed, DeliveryStatus::Settled];
     for (claim, state) in claimed.iter().zip(states) {
-        world.store.finish_send(claim.delivery.id, lease, state, None, world.now()).await.unwrap();
+        world.finish(world.finished(claim, state)).await;
     }
     let read = world.store.deliveries(request.id, None, 10).await.unwrap().items;
     for (claim, status) in claimed.iter().zip(statuses) {

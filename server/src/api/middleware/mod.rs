@@ -18,7 +18,7 @@ use poem::{Endpoint, IntoResponse, PathPattern, Request, Response, Result};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::{callbacks, problem::Problem};
 use crate::{app::App, auth};
 
 pub(super) use errors::Allowed;
@@ -65,6 +65,7 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
                 Err(error) => errors::answer(error, &said, pattern.as_deref(), &self.allowed, &id),
             };
             compression::compress(&said.headers, &mut response).await;
+            callbacks::tell_when_sent(&said.method, &mut response).await;
             headers::add(&said, &mut response);
             cors::add(&self.app.auth.origins, &said.headers, &mut response);
             if let Ok(id) = HeaderValue::try_from(&id) {
@@ -80,10 +81,12 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
 }
 
 impl<E: Endpoint> Surrounded<E> {
-    /// Refuses what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one.
+    /// Refuses what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one;
+    /// or a channel is called, where signatures count and cookies do not.
     fn refuse(&self, request: &Request) -> Result<(), Problem> {
         let with_token = matches!(auth::bearer(request.headers()), Ok(Some(_)));
-        if auth::is_safe(request.method()) || with_token {
+        let path = request.uri().path().strip_prefix(&self.app.config.path_prefix).unwrap_or_default();
+        if auth::is_safe(request.method()) || with_token || callbacks::is_callback(path) {
             return Ok(());
         }
         self.app.auth.origins.refuse_unknown(request.headers())

@@ -37,7 +37,7 @@ pub struct ProblemDocument {
 /// What the document says of each status. 405 is not among them: it is the answer of a path, not of an operation.
 const STATUSES: [(u16, &str); 12] = [
     (400, "`malformed`: the body is not JSON, or a path, query or header cannot be read."),
-    (401, "`unauthenticated`: no, a malformed, an expired or a foreign token, or a wrong password."),
+    (401, "`unauthenticated`: no, a malformed, an expired or a foreign token, a wrong password or a wrong signature."),
     (403, "`forbidden`: this is not yours to do; `origin`: the page that calls is unknown; `registration_closed`."),
     (404, "`not_found`: no such object, or it is not yours."),
     (409, "`late`, `cancelled`, `ended`, `taken` or `idempotency_running`: what is there already speaks against it."),
@@ -58,7 +58,7 @@ impl ApiResponse for Problem {
             status_range: None,
             content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema: schema::reference::<ProblemDocument>() }],
             headers: match status {
-                401 => vec![text_header("WWW-Authenticate", "`Bearer`.")],
+                401 => vec![text_header("WWW-Authenticate", "`Bearer`, where a token would help.")],
                 429 | 503 => vec![text_header("Retry-After", "Seconds after which another try may help.")],
                 _ => Vec::new(),
             },

@@ -102,22 +102,19 @@ async fn insert(unit: &mut Unit<'_>, new: &[&Creation]) -> Result<(), Fault> {
         .iter()
         .flat_map(|creation| {
             let Request { created_event, state, terms, .. } = &*creation.request;
-            terms.to.iter().map(|person| (person.id.uuid(), state.status().as_str(), rows::signed(created_event.0)))
+            terms.to.iter().map(|person| {
+                let empty = !creation.deliveries.iter().any(|delivery| delivery.user_id == person.id);
+                (person.id.uuid(), state.status().as_str(), rows::signed(created_event.0), empty)
+            })
         })
         .collect();
-    let head = "INSERT INTO asked (user_id, status, created_event) ";
-    rows::write(unit.writer, head, &asked, " ON CONFLICT DO NOTHING", |values, (user, status, event)| {
-        values.push_bind(*user).push_bind(*status).push_bind(*event);
+    let head = "INSERT INTO asked (user_id, status, created_event, route_exhausted) ";
+    rows::write(unit.writer, head, &asked, " ON CONFLICT DO NOTHING", |values, (user, status, event, empty)| {
+        values.push_bind(*user).push_bind(*status).push_bind(*event).push_bind(*empty);
     })
     .await?;
     let deliveries: Vec<_> = new.iter().flat_map(|creation| &creation.deliveries).collect();
-    rows::write(unit.writer, INSERT_DELIVERIES, &deliveries, "", |values, delivery| {
-        let (status, due, receipt, reason) = rows::state_columns(&delivery.state);
-        values.push_bind(delivery.id.uuid()).push_bind(delivery.request_id.uuid()).push_bind(delivery.user_id.uuid());
-        values.push_bind(delivery.channel.as_str()).push_bind(delivery.address.as_str());
-        values.push_bind(status).push_bind(due).push_bind(receipt).push_bind(reason);
-    })
-    .await?;
+    insert_deliveries(unit, &deliveries).await?;
     let kept: Vec<_> = new.iter().filter_map(|creation| Some((creation, creation.idempotency?))).collect();
     rows::write(unit.writer, INSERT_KEYS, &kept, "", |values, (creation, idempotency)| {
         values.push_bind(idempotency.key.to_vec()).push_bind(idempotency.fingerprint.to_vec());
@@ -127,9 +124,22 @@ async fn insert(unit: &mut Unit<'_>, new: &[&Creation]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Stores deliveries that begin.
+pub(super) async fn insert_deliveries(unit: &mut Unit<'_>, deliveries: &[&Delivery]) -> Result<(), Fault> {
+    rows::write(unit.writer, INSERT_DELIVERIES, deliveries, "", |values, delivery| {
+        let state = rows::state_columns(&delivery.state);
+        values.push_bind(delivery.id.uuid()).push_bind(delivery.request_id.uuid()).push_bind(delivery.user_id.uuid());
+        values.push_bind(delivery.channel.as_str()).push_bind(delivery.address.as_str());
+        values.push_bind(state.status).push_bind(state.due_at).push_bind(state.not_before);
+        values.push_bind(state.receipt).push_bind(state.reason);
+    })
+    .await?;
+    Ok(())
+}
+
 pub(super) const KEPT: &str = "SELECT key, fingerprint, request_id FROM idempotency WHERE key IN (";
 pub(super) const INSERT_REQUESTS: &str = "INSERT INTO feedback_requests (created_event, id, asker_user_id, asker_username, \
     asker_token_id, asker_token_name, terms, status, created_at, expires_at) ";
 pub(super) const INSERT_DELIVERIES: &str = "INSERT INTO deliveries (id, request_id, user_id, channel, address, status, due_at, \
-    receipt, reason) ";
+    not_before, receipt, reason) ";
 pub(super) const INSERT_KEYS: &str = "INSERT INTO idempotency (key, fingerprint, request_id, at) ";

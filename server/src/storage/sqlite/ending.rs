@@ -112,11 +112,11 @@ pub(super) const SETTLE_HEAD: &str = "WITH given (request_id, noted) AS (";
 pub(super) const SETTLE_TAIL: &str = ") UPDATE deliveries SET \
     status = CASE WHEN status IN ('queued', 'skipped') THEN 'settled' ELSE status END, \
     settle_due_at = CASE WHEN status IN ('queued', 'skipped') THEN NULL ELSE given.noted END, \
-    settle_tries = 0, due_at = NULL, reason = NULL \
+    settle_tries = 0, due_at = NULL, not_before = NULL, reason = NULL \
     FROM given WHERE deliveries.request_id = given.request_id \
     AND deliveries.status IN ('queued', 'skipped', 'sent', 'delivered', 'read')";
 pub(super) const ASKED_HEAD: &str = "WITH given (user_id, created_event, status) AS (";
-pub(super) const ASKED_TAIL: &str = ") UPDATE asked SET status = given.status FROM given \
+pub(super) const ASKED_TAIL: &str = ") UPDATE asked SET status = given.status, route_due_at = NULL FROM given \
     WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
 pub(super) const DUE: &str = concat!(
     "SELECT ",

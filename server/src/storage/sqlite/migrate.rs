@@ -20,8 +20,10 @@ macro_rules! file {
 }
 
 /// Every migration: its number, its name, the way up and the way down.
-const MIGRATIONS: &[(i64, &str, &str, &str)] =
-    &[(1, "initial", file!("0001_initial.up.sql"), file!("0001_initial.down.sql"))];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (1, "initial", file!("0001_initial.up.sql"), file!("0001_initial.down.sql")),
+    (2, "routes", file!("0002_routes.up.sql"), file!("0002_routes.down.sql")),
+];
 
 /// A migration, and whether the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `open`, [`migrate`] | the file, its lock, its schema |
 //! | `queue`, `writer`, `unit` | the write path: commands, batches, the transaction of one batch |
-//! | `create`, `respond`, `ending`, `send`, `settle` | the writes of the feedback loop |
+//! | `create`, `respond`, `ending`, `send`, `route`, `settle` | the writes of the feedback loop |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
 //! | `people`, `accounts`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `vault` | the port `Vault` |
@@ -19,6 +19,7 @@ mod open;
 mod people;
 mod queue;
 mod respond;
+mod route;
 mod rows;
 mod send;
 mod settle;

@@ -18,7 +18,7 @@ use super::fault::Fault;
 /// How many reads run at once. Each connection has its own thread.
 const READERS: u32 = 4;
 /// Statements differ by their number of rows, at most [`super::rows::CHUNK`] a table, and all of them should stay prepared.
-const WRITER_STATEMENTS: usize = 768;
+const WRITER_STATEMENTS: usize = 1024;
 /// How long a statement waits for another program, a backup perhaps, that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
 

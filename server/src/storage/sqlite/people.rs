@@ -8,7 +8,7 @@ use hearback_core::{
     id::UserId,
     person::{Person, UserRef},
 };
-use sqlx::{SqlitePool, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{SqliteStorage, fault::Result, queue::Write, rows, unit::Unit};
 
@@ -37,6 +37,15 @@ pub(super) async fn find(readers: &SqlitePool, names: &[String]) -> Result<Vec<O
         id.or_else(|| by_username.get(lower)).or_else(|| by_email.get(lower)).cloned()
     };
     Ok(names.iter().zip(&lower).map(find).collect())
+}
+
+/// The people with these ids, those of them who exist.
+pub(super) async fn by_ids(reader: &mut SqliteConnection, ids: &[UserId]) -> Result<HashMap<UserId, Person>> {
+    let found = rows::read(reader, BY_IDS, ids, ")", |values, id| {
+        values.push_bind(id.uuid());
+    })
+    .await?;
+    found.iter().map(|row| person(row).map(|person| (person.user.id, person))).collect()
 }
 
 /// The person with this confirmed address.
@@ -120,6 +129,7 @@ pub(super) const FIND: &str = concat!(
     " UNION ALL ",
     select_person!("u.id IN (SELECT unhex(value) FROM json_each(?2))"),
 );
+pub(super) const BY_IDS: &str = select_person!("u.id IN (");
 pub(super) const AT: &str = "SELECT u.id, u.username FROM addresses a CROSS JOIN users u ON u.id = a.user_id \
     WHERE a.channel = ?1 AND a.address = ?2 AND a.confirmed = 1";
 pub(super) const INSERT: &str = "INSERT INTO users (id, username, email, email_confirmed, preference, role, created_at) \

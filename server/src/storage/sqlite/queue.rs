@@ -13,7 +13,7 @@ use hearback_core::{
     Error, Result,
     channel::Recorded,
     event::{Bus, EventId},
-    store::{Candidate, Created},
+    store::{Candidate, Created, FinishedSend},
 };
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,6 @@ use super::{
     create::Creation,
     fault::{self, Fault},
     rows,
-    send::FinishedSend,
     unit::Unit,
     writer::Writer,
 };

@@ -2,7 +2,8 @@
 
 use hearback_core::{
     Timestamp,
-    event::EventId,
+    channel::Receipt,
+    event::{EventId, EventKind},
     feedback::{
         Attempt, Delivery, DeliveryState, DeliveryStatus, Ending, Outcome, Request, RequestState, Response, Verdict,
     },
@@ -143,10 +144,25 @@ fn state(row: &SqliteRow) -> Result<RequestState> {
     }))
 }
 
+pub(super) const fn kind_word(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Created => "created",
+        EventKind::Undeliverable => "undeliverable",
+        EventKind::Ended => "ended",
+    }
+}
+
+pub(super) fn kind(word: &str) -> Result<EventKind> {
+    [EventKind::Created, EventKind::Undeliverable, EventKind::Ended]
+        .into_iter()
+        .find(|kind| kind_word(*kind) == word)
+        .ok_or_else(|| Fault::unexpected(format!("an event of the kind {word:?}")))
+}
+
 /// The columns that [`delivery`] reads.
 macro_rules! delivery_columns {
     () => {
-        "d.id, d.request_id, d.user_id, d.channel, d.address, d.status, d.due_at, d.receipt, d.reason, \
+        "d.id, d.request_id, d.user_id, d.channel, d.address, d.status, d.due_at, d.not_before, d.receipt, d.reason, \
          d.settle_due_at, d.settle_tries, \
          (SELECT json_group_array(json_array(a.number, a.at, a.error)) FROM attempts a WHERE a.delivery_id = d.id) \
          AS attempts"
@@ -171,14 +187,17 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
     })
 }
 
-/// The state of a delivery, from the columns `status`, `due_at`, `receipt` and `reason`.
+/// The state of a delivery, from the columns of a [`StateColumns`].
 pub(super) fn delivery_state(row: &SqliteRow) -> Result<DeliveryState> {
     let due = || Ok::<_, Fault>(optional_time(row, "due_at")?.unwrap_or(Timestamp::from_micros(0)));
     let text = |column| Ok::<_, Fault>(get::<Option<String>>(row, column)?.unwrap_or_default());
     let receipt = || text("receipt").map(Into::into);
     let reason = || text("reason");
     Ok(match get(row, "status")? {
-        "queued" => DeliveryState::Queued { due: due()? },
+        "queued" => match optional_time(row, "not_before")? {
+            Some(until) => DeliveryState::Held { reason: reason()?, until },
+            None => DeliveryState::Queued { due: due()? },
+        },
         "sending" => DeliveryState::Sending { lease: due()? },
         "sent" => DeliveryState::Sent { receipt: receipt()? },
         "delivered" => DeliveryState::Delivered { receipt: receipt()? },
@@ -191,8 +210,16 @@ pub(super) fn delivery_state(row: &SqliteRow) -> Result<DeliveryState> {
     })
 }
 
-/// The columns `status`, `due_at`, `receipt` and `reason` of a state.
-pub(super) fn state_columns(state: &DeliveryState) -> (&'static str, Option<i64>, Option<&str>, Option<&str>) {
+/// The columns of a delivery's state, by their names.
+pub(super) struct StateColumns<'s> {
+    pub(super) status: &'static str,
+    pub(super) due_at: Option<i64>,
+    pub(super) not_before: Option<i64>,
+    pub(super) receipt: Option<&'s str>,
+    pub(super) reason: Option<&'s str>,
+}
+
+pub(super) fn state_columns(state: &DeliveryState) -> StateColumns<'_> {
     let status = match state.status() {
         DeliveryStatus::Queued => "queued",
         DeliveryStatus::Sending => "sending",
@@ -204,17 +231,16 @@ pub(super) fn state_columns(state: &DeliveryState) -> (&'static str, Option<i64>
         DeliveryStatus::Unknown => "unknown",
         DeliveryStatus::Settled => "settled",
     };
-    let due = match state {
+    let due_at = match state {
         DeliveryState::Queued { due: at } | DeliveryState::Sending { lease: at } => Some(at.micros()),
         _ => None,
     };
-    let reason = match state {
-        DeliveryState::Failed { reason } | DeliveryState::Skipped { reason } | DeliveryState::Unknown { reason } => {
-            Some(reason.as_str())
-        }
+    let not_before = match state {
+        DeliveryState::Held { until, .. } => Some(until.micros()),
         _ => None,
     };
-    (status, due, state.receipt().map(hearback_core::channel::Receipt::as_str), reason)
+    let receipt = state.receipt().map(Receipt::as_str);
+    StateColumns { status, due_at, not_before, receipt, reason: state.reason() }
 }
 
 /// The columns that [`response`] reads.

@@ -6,8 +6,8 @@ use hearback_core::{
     Timestamp,
     channel::{Address, ChannelName, Receipt},
     feedback::{Attempt, Delivery, DeliveryState, Request},
-    id::{DeliveryId, RequestId},
-    store::{Claims, SendClaim},
+    id::{DeliveryId, RequestId, UserId},
+    store::{Claims, FinishedSend, SendClaim},
 };
 
 use super::{
@@ -39,8 +39,10 @@ impl Write for ClaimSends {
             }
             let mut delivery = rows::delivery(row)?;
             let interrupted = matches!(delivery.state, DeliveryState::Sending { .. });
-            let last = delivery.attempts.last().map_or(0, |attempt| attempt.number);
-            delivery.attempts.push(Attempt { number: last + 1, at: self.now, error: None });
+            if !interrupted {
+                let last = delivery.attempts.last().map_or(0, |attempt| attempt.number);
+                delivery.attempts.push(Attempt { number: last + 1, at: self.now, error: None });
+            }
             delivery.state = DeliveryState::Sending { lease: self.lease };
             claimed.push((delivery, interrupted));
         }
@@ -48,8 +50,10 @@ impl Write for ClaimSends {
             values.push_bind(delivery.id.uuid()).push_bind(self.lease.micros());
         })
         .await?;
+        // What was cut off is still in the attempt that had begun.
+        let begun: Vec<_> = claimed.iter().filter(|(_, interrupted)| !interrupted).collect();
         let head = "INSERT INTO attempts (delivery_id, number, at) ";
-        rows::write(unit.writer, head, &claimed, "", |values, (delivery, _)| {
+        rows::write(unit.writer, head, &begun, "", |values, (delivery, _)| {
             let number = delivery.attempts.last().map_or(1, |attempt| attempt.number);
             values.push_bind(delivery.id.uuid()).push_bind(number).push_bind(self.now.micros());
         })
@@ -74,22 +78,24 @@ pub(super) fn request_of(
     requests.get(&delivery.request_id).cloned().ok_or_else(|| Fault::unexpected("a delivery without its request"))
 }
 
-/// How an attempt ended.
-#[derive(Debug)]
-pub(super) struct FinishedSend {
-    pub(super) id: DeliveryId,
-    pub(super) lease: Timestamp,
-    pub(super) state: DeliveryState,
-    pub(super) error: Option<String>,
-    pub(super) now: Timestamp,
-}
-
 /// A delivery as this batch leaves it.
 struct Finished {
     state: DeliveryState,
+    /// Whose route it is on: the person's id, and the number of the request.
+    route: (UserId, i64),
     request_ended: bool,
-    /// The attempt's error and the time of settling, once a member of the batch has changed the delivery.
-    change: Option<(Option<String>, Option<Timestamp>)>,
+    /// What is to be written besides, once a member of the batch has changed it.
+    change: Option<Change>,
+}
+
+#[derive(Default)]
+struct Change {
+    settle_due: Option<Timestamp>,
+    /// Whether the newest attempt goes.
+    taken_back: bool,
+    /// Whether the newest attempt that stays gets `error`, be there one or none.
+    writes_error: bool,
+    error: Option<String>,
 }
 
 /// Ends attempts, all those of a batch together.
@@ -104,47 +110,104 @@ pub(super) async fn finish(unit: &mut Unit<'_>, jobs: &mut [&mut Job<FinishedSen
     .await?;
     let mut deliveries = HashMap::new();
     for row in &found {
-        let request_ended = rows::get::<&str>(row, "request_status")? != "pending";
-        let finished = Finished { state: rows::delivery_state(row)?, request_ended, change: None };
+        let finished = Finished {
+            state: rows::delivery_state(row)?,
+            route: (rows::id(row, "user_id")?, rows::get(row, "created_event")?),
+            request_ended: rows::get::<&str>(row, "request_status")? != "pending",
+            change: None,
+        };
         deliveries.insert(rows::id::<DeliveryId>(row, "id")?, finished);
     }
+    let mut routes = HashMap::new();
     for job in jobs {
         job.answer(());
         if let Some(delivery) = deliveries.get_mut(&job.input.id) {
-            delivery.finish(&job.input);
+            routes.extend(delivery.finish(&job.input));
         }
     }
+    write_finished(unit, &deliveries).await?;
+    let routes: Vec<_> = routes.into_iter().collect();
+    rows::write(unit.writer, ROUTE_HEAD, &routes, ROUTE_TAIL, |values, ((user, event), due)| {
+        values.push_bind(user.uuid()).push_bind(*event).push_bind(due.micros());
+    })
+    .await?;
+    Ok(())
+}
+
+async fn write_finished(unit: &mut Unit<'_>, deliveries: &HashMap<DeliveryId, Finished>) -> Result<(), Fault> {
     let changed: Vec<_> = deliveries
         .iter()
         .filter_map(|(id, Finished { state, change, .. })| change.as_ref().map(|change| (id, state, change)))
         .collect();
-    rows::write(unit.writer, FINISH_HEAD, &changed, FINISH_TAIL, |values, (id, state, (_, settle_due))| {
-        let (status, due, receipt, reason) = rows::state_columns(state);
-        values.push_bind(id.uuid()).push_bind(status).push_bind(due).push_bind(receipt).push_bind(reason);
-        values.push_bind(settle_due.map(Timestamp::micros));
+    rows::write(unit.writer, FINISH_HEAD, &changed, FINISH_TAIL, |values, (id, state, change)| {
+        let state = rows::state_columns(state);
+        values.push_bind(id.uuid()).push_bind(state.status).push_bind(state.due_at).push_bind(state.not_before);
+        values.push_bind(state.receipt).push_bind(state.reason).push_bind(change.settle_due.map(Timestamp::micros));
     })
     .await?;
-    rows::write(unit.writer, ERROR_HEAD, &changed, ERROR_TAIL, |values, (id, _, (error, _))| {
-        values.push_bind(id.uuid()).push_bind(error.as_deref());
+    // Most attempts end well, and leave nothing to do here.
+    let taken_back: Vec<_> = changed.iter().filter(|(.., change)| change.taken_back).collect();
+    rows::write(unit.writer, TAKE_BACK_HEAD, &taken_back, TAKE_BACK_TAIL, |values, (id, ..)| {
+        values.push_bind(id.uuid());
+    })
+    .await?;
+    let errors: Vec<_> = changed.iter().filter(|(.., change)| change.writes_error).collect();
+    rows::write(unit.writer, ERROR_HEAD, &errors, ERROR_TAIL, |values, (id, _, change)| {
+        values.push_bind(id.uuid()).push_bind(change.error.as_deref());
     })
     .await?;
     Ok(())
 }
 
 impl Finished {
-    fn finish(&mut self, end: &FinishedSend) {
-        let ours = match self.state {
-            DeliveryState::Sending { lease } => lease == end.lease,
+    /// Says when its route is looked at next, if that changes.
+    fn finish(&mut self, end: &FinishedSend) -> Option<((UserId, i64), Timestamp)> {
+        let (ours, has_error) = match self.state {
+            DeliveryState::Sending { lease } => (lease == end.lease, false),
             // A receipt that turns up late is welcome.
-            DeliveryState::Unknown { .. } => end.state.receipt().is_some(),
-            _ => false,
+            DeliveryState::Unknown { .. } => (end.state.receipt().is_some(), true),
+            _ => (false, false),
         };
         if !ours {
-            return;
+            return None;
+        }
+        let change = self.change.get_or_insert_default();
+        if !end.attempted {
+            (change.taken_back, change.writes_error) = (true, false);
+        } else if has_error || end.error.is_some() {
+            (change.writes_error, change.error) = (true, end.error.clone());
         }
         self.state = if self.request_ended { end.state.clone().ended() } else { end.state.clone() };
-        let settle = self.request_ended && self.state.receipt().is_some();
-        self.change = Some((end.error.clone(), settle.then_some(end.now)));
+        change.settle_due = (self.request_ended && self.state.receipt().is_some()).then_some(end.now);
+        if self.request_ended { None } else { end.route_due.map(|due| (self.route, due)) }
+    }
+}
+
+/// Notes a receipt that came by another way than the end of its attempt.
+pub(super) struct NoteReceipt {
+    pub(super) channel: ChannelName,
+    pub(super) id: DeliveryId,
+    pub(super) receipt: Receipt,
+    pub(super) now: Timestamp,
+}
+
+impl Write for NoteReceipt {
+    type Answer = bool;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<bool, Fault> {
+        let noted = sqlx::query(NOTE)
+            .bind(self.id.uuid())
+            .bind(self.channel.as_str())
+            .bind(self.receipt.as_str())
+            .bind(self.now.micros())
+            .execute(&mut *unit.writer)
+            .await?;
+        let noted = noted.rows_affected() > 0;
+        if noted {
+            let hasten = sqlx::query(HASTEN_FOR).bind(self.id.uuid()).bind(self.now.micros());
+            hasten.execute(&mut *unit.writer).await?;
+        }
+        Ok(noted)
     }
 }
 
@@ -195,21 +258,36 @@ impl Write for RequeueSkipped {
 pub(super) const DUE: &str = concat!(
     "SELECT ",
     rows::delivery_columns!(),
-    " FROM deliveries d WHERE d.status IN ('queued', 'sending') ORDER BY d.due_at, d.id LIMIT ?1"
+    " FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.due_at, d.id LIMIT ?1"
 );
 pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
 pub(super) const LEASE_TAIL: &str =
     ") UPDATE deliveries SET status = 'sending', due_at = given.lease FROM given WHERE deliveries.id = given.id";
-pub(super) const STATES: &str = "SELECT d.id, d.status, d.due_at, d.receipt, d.reason, r.status AS request_status \
+pub(super) const STATES: &str = "SELECT d.id, d.user_id, d.status, d.due_at, d.not_before, d.receipt, d.reason, \
+    r.created_event, r.status AS request_status \
     FROM deliveries d CROSS JOIN feedback_requests r ON r.id = d.request_id WHERE d.id IN (";
-pub(super) const FINISH_HEAD: &str = "WITH given (id, status, due_at, receipt, reason, settle_due_at) AS (";
+pub(super) const FINISH_HEAD: &str = "WITH given (id, status, due_at, not_before, receipt, reason, settle_due_at) AS (";
 pub(super) const FINISH_TAIL: &str = ") UPDATE deliveries SET status = given.status, due_at = given.due_at, \
-    receipt = given.receipt, reason = given.reason, settle_due_at = given.settle_due_at, settle_tries = 0 \
-    FROM given WHERE deliveries.id = given.id";
+    not_before = given.not_before, receipt = given.receipt, reason = given.reason, \
+    settle_due_at = given.settle_due_at, settle_tries = 0 FROM given WHERE deliveries.id = given.id";
+pub(super) const TAKE_BACK_HEAD: &str = "WITH given (id) AS (";
+pub(super) const TAKE_BACK_TAIL: &str = ") DELETE FROM attempts WHERE (delivery_id, number) IN \
+    (SELECT given.id, (SELECT max(number) FROM attempts WHERE delivery_id = given.id) FROM given)";
 pub(super) const ERROR_HEAD: &str = "WITH given (id, error) AS (";
 pub(super) const ERROR_TAIL: &str = ") UPDATE attempts SET error = given.error FROM given \
     WHERE attempts.delivery_id = given.id AND attempts.error IS NOT given.error \
     AND attempts.number = (SELECT max(number) FROM attempts WHERE delivery_id = given.id)";
+// This takes the time from a route that is claimed, too: whoever claimed it has lost it.
+pub(super) const ROUTE_HEAD: &str = "WITH given (user_id, created_event, due) AS (";
+pub(super) const ROUTE_TAIL: &str = ") UPDATE asked SET route_due_at = given.due FROM given \
+    WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
+pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = ?3, due_at = NULL, reason = NULL, \
+    settle_due_at = (SELECT ?4 FROM feedback_requests r WHERE r.id = deliveries.request_id AND r.status <> 'pending'), \
+    settle_tries = 0 WHERE id = ?1 AND channel = ?2 AND status IN ('sending', 'unknown')";
+// The end of the attempt will find the delivery changed, so the route does not hear of it from there.
+pub(super) const HASTEN_FOR: &str = "UPDATE asked SET route_due_at = min(coalesce(route_due_at, ?2), ?2) \
+    WHERE (user_id, status, created_event) IN (SELECT d.user_id, r.status, r.created_event \
+    FROM deliveries d CROSS JOIN feedback_requests r ON r.id = d.request_id WHERE d.id = ?1 AND r.status = 'pending')";
 pub(super) const ACKNOWLEDGE: &str = "UPDATE deliveries SET \
     status = CASE WHEN ?4 THEN 'read' WHEN status = 'sent' THEN 'delivered' ELSE status END \
     WHERE channel = ?1 AND address = ?2 AND receipt = ?3 AND status IN ('sent', 'delivered', 'read')";

@@ -67,8 +67,8 @@ impl Write for FinishSettlement {
             SettleResult::Settled => DeliveryState::Settled,
             SettleResult::GivenUp(reason) => DeliveryState::Failed { reason: reason.clone() },
         };
-        let (status, _, _, reason) = rows::state_columns(&state);
-        sqlx::query(OVER).bind(id).bind(lease).bind(status).bind(reason).execute(&mut *unit.writer).await?;
+        let to = rows::state_columns(&state);
+        sqlx::query(OVER).bind(id).bind(lease).bind(to.status).bind(to.reason).execute(&mut *unit.writer).await?;
         Ok(())
     }
 }

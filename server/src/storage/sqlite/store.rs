@@ -7,12 +7,12 @@ use hearback_core::{
     Result, Timestamp,
     channel::{Address, ChannelName, Receipt, Recorded},
     event::{Event, EventId, EventKind},
-    feedback::{Delivery, DeliveryState, Request, Response, Status},
+    feedback::{Delivery, Request, Response, Status},
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, NewRequest, Page, RequestQuery, Scope, SendClaim,
-        SettleClaim, SettleResult, Store,
+        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteClaim,
+        RouteStep, Scope, SendClaim, SettleClaim, SettleResult, Store,
     },
 };
 use sqlx::sqlite::SqliteRow;
@@ -25,8 +25,9 @@ use super::{
     fault::Fault,
     people,
     queue::{Command, Write},
+    route::{ClaimRoutes, FinishRoute, HastenAllRoutes, HastenRoutes},
     rows,
-    send::{Acknowledge, ClaimSends, FinishedSend, RequeueSkipped},
+    send::{Acknowledge, ClaimSends, NoteReceipt, RequeueSkipped},
     settle::{ClaimSettlements, FinishSettlement},
     unit::Unit,
 };
@@ -116,15 +117,34 @@ impl Store for SqliteStorage {
         self.queue.write(ClaimSends { now, lease, limit }).await
     }
 
-    async fn finish_send(
+    async fn finish_send(&self, end: FinishedSend) -> Result<()> {
+        self.queue.gather(Command::FinishSend, end).await
+    }
+
+    async fn note_receipt(
         &self,
+        channel: &ChannelName,
         id: DeliveryId,
-        lease: Timestamp,
-        state: DeliveryState,
-        error: Option<String>,
+        receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<()> {
-        self.queue.gather(Command::FinishSend, FinishedSend { id, lease, state, error, now }).await
+    ) -> Result<bool> {
+        self.queue.write(NoteReceipt { channel: channel.clone(), id, receipt: receipt.clone(), now }).await
+    }
+
+    async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {
+        self.queue.write(ClaimRoutes { now, lease, limit }).await
+    }
+
+    async fn finish_route(&self, step: RouteStep) -> Result<()> {
+        self.queue.write(FinishRoute { step }).await
+    }
+
+    async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64> {
+        self.queue.write(HastenRoutes { channel: channel.clone(), address: address.clone(), due }).await
+    }
+
+    async fn hasten_all_routes(&self, due: Timestamp) -> Result<u64> {
+        self.queue.write(HastenAllRoutes { due }).await
     }
 
     async fn acknowledge(
@@ -233,11 +253,7 @@ pub(super) fn page<T>(
 }
 
 fn event(row: &SqliteRow) -> Result<Arc<Event>, Fault> {
-    let kind = match rows::get(row, "event_kind")? {
-        "created" => EventKind::Created,
-        "ended" => EventKind::Ended,
-        other => return Err(Fault::unexpected(format!("an event of the kind {other:?}"))),
-    };
+    let kind = rows::kind(rows::get(row, "event_kind")?)?;
     let id = EventId(rows::unsigned(rows::get(row, "event_id")?));
     Ok(Arc::new(Event { id, at: rows::time(row, "event_at")?, kind, request: Arc::new(rows::request(row)?) }))
 }
@@ -325,7 +341,7 @@ pub(super) const DELIVERIES: &str = concat!(
 );
 // Each count walks an index that holds only what it counts, or, for what waits, only what waits.
 pub(super) const COUNTS: &str = "SELECT \
-    (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status IN ('queued', 'sending')) AS queued, \
+    (SELECT count(*) FROM deliveries WHERE channel = ?1 AND due_at IS NOT NULL) AS queued, \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status IN ('sent', 'delivered', 'read')) AS sent, \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status = 'failed') AS failed";
 pub(super) const PRUNE: &str = "DELETE FROM idempotency WHERE at < ?1";

@@ -67,12 +67,8 @@ impl<'w> Unit<'w> {
     async fn write_events(&mut self) -> Result<(), Fault> {
         let head = "INSERT INTO events (id, at, kind, request_id) ";
         rows::write(self.writer, head, &self.events, "", |values, event| {
-            let kind = match event.kind {
-                EventKind::Created => "created",
-                EventKind::Ended => "ended",
-            };
             values.push_bind(rows::signed(event.id.0)).push_bind(event.at.micros());
-            values.push_bind(kind).push_bind(event.request.id.uuid());
+            values.push_bind(rows::kind_word(event.kind)).push_bind(event.request.id.uuid());
         })
         .await?;
         let readers: Vec<_> = self

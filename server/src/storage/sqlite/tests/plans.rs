@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::open;
 use crate::storage::sqlite::{
-    accounts, create, ending, migrate, open::Place, people, respond, send, settle, sign_ins, store, unit, vault,
+    accounts, create, ending, migrate, open::Place, people, respond, route, send, settle, sign_ins, store, unit, vault,
 };
 
 /// Statements as they stand, by their names.
@@ -45,8 +45,16 @@ fn statements() -> Vec<(&'static str, String)> {
         store::COUNTS,
         store::PRUNE,
         send::DUE,
+        send::NOTE,
         send::ACKNOWLEDGE,
+        send::HASTEN_FOR,
         send::REQUEUE,
+        route::DUE,
+        route::CLAIMED,
+        route::STEP,
+        route::TELL,
+        route::HASTEN,
+        route::HASTEN_ALL,
         settle::DUE,
         settle::AGAIN,
         settle::OVER,
@@ -84,9 +92,10 @@ fn statements() -> Vec<(&'static str, String)> {
     ];
     let with_rows = with_rows![
         unit::REQUESTS_BY_ID, 1, ")";
+        people::BY_IDS, 1, ")";
         create::KEPT, 1, ")";
         create::INSERT_REQUESTS, 10, "";
-        create::INSERT_DELIVERIES, 9, "";
+        create::INSERT_DELIVERIES, 10, "";
         create::INSERT_KEYS, 4, "";
         respond::EARLIER_HEAD, 2, respond::EARLIER_TAIL;
         respond::INSERT, 11, "";
@@ -95,8 +104,14 @@ fn statements() -> Vec<(&'static str, String)> {
         ending::ASKED_HEAD, 3, ending::ASKED_TAIL;
         send::STATES, 1, ")";
         send::LEASE_HEAD, 2, send::LEASE_TAIL;
-        send::FINISH_HEAD, 6, send::FINISH_TAIL;
+        send::FINISH_HEAD, 7, send::FINISH_TAIL;
+        send::TAKE_BACK_HEAD, 1, send::TAKE_BACK_TAIL;
         send::ERROR_HEAD, 2, send::ERROR_TAIL;
+        send::ROUTE_HEAD, 3, send::ROUTE_TAIL;
+        route::LEASE_HEAD, 3, route::LEASE_TAIL;
+        route::DELIVERIES_HEAD, 2, route::DELIVERIES_TAIL;
+        route::AGAIN_HEAD, 3, route::AGAIN_TAIL;
+        route::GOING_ON_HEAD, 2, route::GOING_ON_TAIL;
         settle::LEASE_HEAD, 2, settle::LEASE_TAIL;
     ];
     whole.into_iter().chain(with_rows).collect()
@@ -123,6 +138,7 @@ async fn no_query_scans_a_table() {
     // These walk an index that holds nothing but what they are after, or stop at the first row.
     let walks = [
         ("send::DUE", "SCAN d USING INDEX deliveries_due"),
+        ("route::DUE", "SCAN k USING INDEX asked_route_due"),
         ("settle::DUE", "SCAN d USING INDEX deliveries_settle_due"),
         ("store::COUNTS", "SCAN deliveries USING INDEX deliveries_due"),
         ("accounts::IS_EMPTY", "SCAN users"),
@@ -168,6 +184,7 @@ fn every_statement_is_looked_at() {
         ("ending", include_str!("../ending.rs")),
         ("people", include_str!("../people.rs")),
         ("respond", include_str!("../respond.rs")),
+        ("route", include_str!("../route.rs")),
         ("send", include_str!("../send.rs")),
         ("settle", include_str!("../settle.rs")),
         ("sign_ins", include_str!("../sign_ins.rs")),

@@ -33,6 +33,71 @@ async fn up_down_and_up_again_gives_the_same_schema() {
     assert_eq!(schema(&database).await, first);
 }
 
+/// What a query of one text column finds.
+async fn rows(database: &str, sql: &'static str) -> Vec<String> {
+    let mut writer = Place::take(database).unwrap().writer().await.unwrap();
+    sqlx::query_scalar(sql).fetch_all(&mut writer).await.unwrap()
+}
+
+async fn execute(database: &str, sql: &'static str) {
+    let mut writer = Place::take(database).unwrap().writer().await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut writer).await.unwrap();
+}
+
+/// A way up or down that makes tables anew keeps what is in them, and every reference.
+#[tokio::test]
+async fn what_is_stored_outlives_the_routes_migration() {
+    const DELIVERIES: &str = "SELECT json_array(hex(substr(id, 1, 1)), status, due_at, receipt, reason, settle_due_at, \
+        settle_tries) FROM deliveries ORDER BY id";
+    const ATTEMPTS: &str = "SELECT json_array(hex(substr(delivery_id, 1, 1)), number, at, error) FROM attempts";
+    const EVENTS: &str = "SELECT json_array(e.id, e.at, e.kind, count(n.reader)) FROM events e \
+        LEFT JOIN event_readers n ON n.event_id = e.id GROUP BY e.id ORDER BY e.id";
+    const FAULTS: &str = "SELECT \"table\" FROM pragma_foreign_key_check";
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("hearback.db").to_str().unwrap().to_owned();
+    let migrations = migrate::up(&database).await.unwrap().len();
+    migrate::down(&database, migrations - 1).await.unwrap();
+    let first = shape(&database).await;
+    execute(&database, include_str!("before_routes.sql")).await;
+    let stored = [rows(&database, DELIVERIES).await, rows(&database, ATTEMPTS).await, rows(&database, EVENTS).await];
+    assert_eq!(stored.each_ref().map(Vec::len), [3, 2, 3]);
+
+    migrate::up(&database).await.unwrap();
+    assert_eq!(
+        [rows(&database, DELIVERIES).await, rows(&database, ATTEMPTS).await, rows(&database, EVENTS).await],
+        stored
+    );
+    assert!(rows(&database, FAULTS).await.is_empty());
+    let routes = "SELECT json_array(created_event, hex(substr(user_id, 1, 1)), status, route_due_at, route_rounds, \
+        route_exhausted) FROM asked ORDER BY created_event, user_id";
+    let expected = [r#"[1,"01","pending",0,0,0]"#, r#"[1,"02","pending",0,0,1]"#, r#"[2,"01","cancelled",null,0,0]"#];
+    assert_eq!(rows(&database, routes).await, expected, "what is pending is looked at, and nothing else");
+    execute(
+        &database,
+        "UPDATE deliveries SET status = 'queued', not_before = 77, receipt = NULL, reason = 'busy' \
+         WHERE status = 'sent' AND settle_due_at IS NULL; \
+         INSERT INTO events SELECT 4, 9, 'undeliverable', request_id FROM events WHERE id = 1; \
+         INSERT INTO event_readers VALUES (zeroblob(16), 4)",
+    )
+    .await;
+
+    migrate::down(&database, migrations - 1).await.unwrap();
+    assert_eq!(shape(&database).await, first);
+    assert!(rows(&database, FAULTS).await.is_empty());
+    let [mut deliveries, attempts, events] = stored;
+    deliveries[0] = r#"["20","queued",77,null,null,null,0]"#.into();
+    assert_eq!(rows(&database, DELIVERIES).await, deliveries, "what was held comes due by itself");
+    assert_eq!(rows(&database, ATTEMPTS).await, attempts);
+    assert_eq!(rows(&database, EVENTS).await, events);
+    assert!(rows(&database, "SELECT hex(reader) FROM event_readers WHERE event_id = 4").await.is_empty());
+}
+
+/// The schema without what a change of a table leaves in its text.
+async fn shape(database: &str) -> BTreeMap<String, String> {
+    let plain = |sql: String| sql.replace(|letter: char| letter.is_whitespace() || letter == '"', "");
+    schema(database).await.into_iter().map(|(name, sql)| (name, plain(sql))).collect()
+}
+
 /// The program carries every migration that lies in the folder.
 #[test]
 fn no_migration_is_left_behind() {

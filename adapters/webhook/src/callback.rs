@@ -1,0 +1,159 @@
+//! The plug-in's calls: verified, read, stored, answered.
+
+use bytes::Bytes;
+use hearback_core::{
+    Error, ErrorKind, Result, Retry,
+    channel::{Callback, CallbackReply, Channel, Inbox, Reply},
+    error::FieldError,
+    feedback::{RequestDocument, Verdict},
+    hub::Responded,
+};
+use http::{HeaderValue, Method, StatusCode};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+use crate::{channel::Webhook, event::Event};
+
+/// When to come back after the hub could not store something.
+const COME_BACK: Duration = Duration::from_secs(5);
+
+/// What became of an answer, for the person who gave it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct VerdictDocument {
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, where it was not accepted: a sentence for the person.
+    pub reason: Option<String>,
+    /// Whether this event had come before; the verdict is the earlier one.
+    pub duplicate: bool,
+    /// With the verdict `invalid`: what is wrong with each field.
+    pub errors: Vec<FieldError>,
+    /// The request after it; left out for somebody who is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestDocument>,
+}
+
+impl From<Responded> for VerdictDocument {
+    fn from(responded: Responded) -> Self {
+        let Responded { recorded, faults } = responded;
+        let response = recorded.response;
+        let asked = response.by.as_ref().is_some_and(|user| recorded.request.asks(user.id));
+        let shown = asked && response.verdict != Verdict::Refused;
+        Self {
+            verdict: response.verdict,
+            reason: response.reason,
+            duplicate: recorded.duplicate,
+            errors: if response.verdict == Verdict::Invalid { faults } else { Vec::new() },
+            request: shown.then(|| recorded.request.as_ref().into()),
+        }
+    }
+}
+
+/// A problem as the API tells it (RFC 9457).
+#[derive(Debug, Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+fn problem(status: StatusCode, code: &str, title: &'static str, detail: String) -> CallbackReply {
+    faulty(status, code, title, detail, Vec::new())
+}
+
+fn faulty(
+    status: StatusCode,
+    code: &str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+) -> CallbackReply {
+    let kind = format!("urn:hearback:problem:{code}");
+    let document = Problem { kind, title, status: status.as_u16(), detail, errors };
+    reply(status, "application/problem+json", &document)
+}
+
+fn reply(status: StatusCode, content_type: &'static str, document: &impl Serialize) -> CallbackReply {
+    let body = serde_json::to_vec(document).map(Bytes::from).unwrap_or_default();
+    CallbackReply { status, content_type: Some(HeaderValue::from_static(content_type)), body, after: None }
+}
+
+/// Handles one call. What is returned as an error was not stored, and the plug-in is to come back.
+pub(crate) async fn handle(channel: &Webhook, call: Callback, inbox: &dyn Inbox) -> Result<CallbackReply> {
+    if call.tail != Webhook::TAIL {
+        let detail = format!("Plug-ins call …/{}/{}.", channel.name(), Webhook::TAIL);
+        return Ok(problem(StatusCode::NOT_FOUND, "not_found", "Not found", detail));
+    }
+    if call.method != Method::POST {
+        let detail = "Events come as POST.".into();
+        return Ok(problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail));
+    }
+    let id = match channel.key().verify(&call.headers, &call.body, channel.clock.now()) {
+        Ok(id) => id,
+        Err(distrust) => {
+            let (title, detail) = ("Not signed in", distrust.to_string());
+            return Ok(problem(StatusCode::UNAUTHORIZED, "unauthenticated", title, detail));
+        }
+    };
+    let value: Value = match serde_json::from_slice(&call.body) {
+        Ok(value) => value,
+        Err(error) => {
+            let detail = format!("The body is not JSON: {error}.");
+            return Ok(problem(StatusCode::BAD_REQUEST, "malformed", "Malformed", detail));
+        }
+    };
+    match Event::read(value) {
+        Ok(event) => accept(channel, event, id, inbox).await,
+        Err(faults) => {
+            let detail = match faults.len() {
+                1 => "1 field is not as it must be.".into(),
+                count => format!("{count} fields are not as they must be."),
+            };
+            Ok(faulty(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid", detail, faults))
+        }
+    }
+}
+
+async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) -> Result<CallbackReply> {
+    let late = match &event {
+        Event::Receipt { delivery, receipt } => Some((delivery.uuid(), receipt.clone())),
+        _ => None,
+    };
+    let accepted = inbox.accept(event.inbound(channel.name().clone(), id)).await;
+    let stored = match &accepted {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    // Once the receipt is stored its sender may go on. A notice's has no delivery to be stored at.
+    let awaited = stored && late.is_some_and(|(delivery, receipt)| channel.waiting.arrived(delivery, &receipt));
+    match accepted {
+        Ok(Reply::Response(responded)) => {
+            Ok(reply(StatusCode::OK, "application/json", &VerdictDocument::from(*responded)))
+        }
+        Ok(Reply::Noted) => Ok(noted()),
+        Err(_) if awaited => Ok(noted()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let detail = format!("Not found: {}.", error.detail());
+            Ok(problem(StatusCode::NOT_FOUND, "not_found", "Not found", detail))
+        }
+        Err(error) => Err(come_back(error)),
+    }
+}
+
+fn noted() -> CallbackReply {
+    reply(StatusCode::OK, "application/json", &serde_json::json!({}))
+}
+
+/// Whatever kept the event from being stored, the plug-in is to send it again: the server answers 503 with Retry-After.
+fn come_back(error: Error) -> Error {
+    let retry = if error.retry() == Retry::Never { Retry::After(COME_BACK) } else { error.retry() };
+    Error::new(ErrorKind::Unavailable, "webhook.callback", "the event could not be stored")
+        .with_retry(retry)
+        .with_source(error)
+}

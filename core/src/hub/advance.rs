@@ -1,0 +1,199 @@
+//! Carrying routes on: to the next channel, to the next round, to the word that nobody could be reached.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    BATCH, Hub, STORE_PAUSE, backoff,
+    route::{self, Next, Situation, Stop},
+};
+use crate::{
+    channel::{Address, ChannelName, Reach},
+    clock::Timestamp,
+    error::{Result, Retry},
+    feedback::{Delivery, DeliveryState},
+    id::{DeliveryId, UserId},
+    store::{RouteClaim, RouteStep},
+};
+
+/// How long a person may be disconnected before what is out to them counts as unseen. A page that is loaded again takes
+/// less.
+const AWAY_AFTER: Duration = Duration::from_secs(10);
+/// A lease on a route covers no call but those of the store.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Since when people are disconnected, as far as this server has heard it.
+#[derive(Debug, Default)]
+pub(super) struct Absences(Mutex<HashMap<(ChannelName, Address), Timestamp>>);
+
+impl Absences {
+    fn begin(&self, channel: &ChannelName, address: &Address, now: Timestamp) {
+        let mut since = self.0.lock();
+        // Whoever has been away for longer than that is away without a proof.
+        since.retain(|_, since| now.since(*since) < AWAY_AFTER);
+        since.insert((channel.clone(), address.clone()), now);
+    }
+
+    fn end(&self, channel: &ChannelName, address: &Address) {
+        self.0.lock().remove(&(channel.clone(), address.clone()));
+    }
+
+    /// Until when a person who is not connected may yet come back in time; `None` when that has passed.
+    fn grace(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Option<Timestamp> {
+        let since = self.0.lock().get(&(channel.clone(), address.clone())).copied()?;
+        Some(since.after(AWAY_AFTER)).filter(|end| *end > now)
+    }
+}
+
+/// What is out to people who are not connected.
+#[derive(Default)]
+struct Away {
+    /// For so long that it counts as unseen.
+    unseen: Vec<DeliveryId>,
+    /// When the first of those that have just left counts as away.
+    next: Option<Timestamp>,
+}
+
+impl Hub {
+    pub(super) async fn advance_routes(self: Arc<Self>, stop: CancellationToken) {
+        // What happened while the hub was down made no route due: sockets closed, channels were added or removed.
+        if let Err(error) = self.store.hasten_all_routes(self.clock.now().after(AWAY_AFTER)).await {
+            error!(%error, "the routes could not be looked at after the start");
+        }
+        loop {
+            let now = self.clock.now();
+            let next_due = match self.store.claim_routes(now, now.after(LEASE), BATCH).await {
+                Ok(claims) => {
+                    let full = claims.claimed.len() == BATCH;
+                    for claim in claims.claimed {
+                        self.advance(claim).await;
+                    }
+                    if full && !stop.is_cancelled() {
+                        continue;
+                    }
+                    claims.next_due
+                }
+                Err(error) => {
+                    error!(%error, "due routes could not be claimed");
+                    Some(now.after(STORE_PAUSE))
+                }
+            };
+            if self.rest(&self.routes_due, next_due, &stop).await {
+                return;
+            }
+        }
+    }
+
+    async fn advance(&self, claim: RouteClaim) {
+        let away = self.away(&claim).await;
+        let now = self.clock.now();
+        let plan = route::plan(&claim.request.terms, &claim.person, &self.channels);
+        let situation = Situation {
+            strategy: claim.request.terms.strategy,
+            patience: Duration::from_secs(claim.request.terms.fallback_after.into()),
+            plan: &plan,
+            deliveries: &claim.deliveries,
+            unseen: &away.unseen,
+            rounds: claim.rounds,
+            now,
+        };
+        let step = self.step(&claim, situation.next(), away.next, now);
+        let (sends, later) = (!step.begin.is_empty() || !step.again.is_empty(), step.due.is_some());
+        if step.exhausted {
+            info!(request = %step.request, person = %step.user, "nobody was reached on the whole route");
+        }
+        if let Err(error) = self.store.finish_route(step).await {
+            // The lease runs out, and the route is looked at again.
+            warn!(%error, request = %claim.request.id, "a route could not be carried on");
+        }
+        if sends {
+            self.sends_due.notify_one();
+        }
+        if later {
+            self.routes_due.notify_one();
+        }
+    }
+
+    fn step(&self, claim: &RouteClaim, next: Next, watch: Option<Timestamp>, now: Timestamp) -> RouteStep {
+        let (request, user) = (claim.request.id, claim.person.user.id);
+        let mut step = RouteStep {
+            request,
+            user,
+            lease: claim.lease,
+            begin: Vec::new(),
+            again: Vec::new(),
+            rounds: claim.rounds,
+            exhausted: false,
+            due: None,
+            now,
+        };
+        match next {
+            Next::Begin(stops) => {
+                step.begin = stops.into_iter().map(|stop| self.delivery(claim.request.id, user, stop, now)).collect();
+            }
+            Next::Wait(until) => step.due = Some(watch.map_or(until, |watch| watch.min(until))),
+            Next::Round { not_before, exhausted } => {
+                let wait = backoff::wait(claim.rounds + 1, Retry::Backoff, &self.ids);
+                let due = now.after(wait).max(not_before);
+                let held_until = |delivery: &Delivery| match delivery.state {
+                    DeliveryState::Held { until, .. } if until <= due => Some((delivery.id, due)),
+                    _ => None,
+                };
+                step.again = claim.deliveries.iter().filter_map(held_until).collect();
+                step.rounds = claim.rounds.saturating_add(1);
+                step.exhausted = exhausted;
+            }
+            Next::Rest { exhausted } => step.exhausted = exhausted,
+        }
+        step
+    }
+
+    /// A delivery that is due now.
+    pub(super) fn delivery(
+        &self,
+        request_id: crate::id::RequestId,
+        user_id: UserId,
+        (channel, address): Stop,
+        due: Timestamp,
+    ) -> Delivery {
+        let state = DeliveryState::Queued { due };
+        Delivery { id: self.ids.next(), request_id, user_id, channel, address, state, attempts: Vec::new() }
+    }
+
+    async fn away(&self, claim: &RouteClaim) -> Away {
+        let mut away = Away::default();
+        for delivery in claim.deliveries.iter().filter(|one| one.state.receipt().is_some()) {
+            let Some(running) = self.channels.get(&delivery.channel) else { continue };
+            if running.channel().reach(&delivery.address).await != Reach::Later {
+                continue;
+            }
+            match self.absences.grace(&delivery.channel, &delivery.address, self.clock.now()) {
+                Some(end) => away.next = Some(away.next.map_or(end, |next| next.min(end))),
+                None => away.unseen.push(delivery.id),
+            }
+        }
+        away
+    }
+
+    /// Somebody can be reached again: what was skipped for them is sent.
+    pub(super) async fn connected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
+        self.absences.end(channel, address);
+        if self.store.requeue_skipped(channel, address, self.clock.now()).await? > 0 {
+            self.sends_due.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Somebody cannot be reached any more: if they stay away, their routes go on.
+    pub(super) async fn disconnected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
+        let now = self.clock.now();
+        self.absences.begin(channel, address, now);
+        if self.store.hasten_routes(channel, address, now.after(AWAY_AFTER)).await? > 0 {
+            self.routes_due.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,428 @@
+//! The orchestrator's table, row by row: what happens to a delivery, and where its person's route goes then.
+
+use super::*;
+use crate::{
+    channel::{ChannelName, SendRate},
+    error::Retry,
+    event::EventKind,
+    layer::BreakerState,
+    person::Reader,
+};
+
+const TWO: [(&str, Capabilities); 2] =
+    [("first", MemoryChannel::CAPABILITIES), ("second", MemoryChannel::CAPABILITIES)];
+
+fn error(kind: ErrorKind) -> Error {
+    Error::new(kind, "memory.send", "as scripted")
+}
+
+impl World {
+    fn two() -> Self {
+        Self::with(&TWO)
+    }
+
+    /// Asks ana alone.
+    async fn ask_ana(&self, change: Value) -> Arc<Request> {
+        let mut terms = json!({"to": ["ana"]});
+        terms.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        self.ask(terms).await
+    }
+
+    async fn delivery_of(&self, request: &Request, channel: usize) -> Delivery {
+        let page = self.store.deliveries(request.id, None, 100).await.unwrap();
+        page.items.into_iter().find(|one| one.channel == *self.all[channel].name()).expect("has a delivery there")
+    }
+
+    /// Lets everything happen that needs no time.
+    async fn calm(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+        self.calm().await;
+    }
+}
+
+#[tokio::test]
+async fn silence_goes_on_to_the_next_channel_after_fallback_after_and_not_before() {
+    let world = World::two();
+    let request = world.ask_ana(json!({"fallback_after": 60})).await;
+    world.until(&request, &[Sent]).await;
+    world.pass(Duration::from_secs(59)).await;
+    assert_eq!(world.statuses(&request).await, [Sent]);
+    world.pass(Duration::from_secs(1)).await;
+    world.until(&request, &[Sent, Sent]).await;
+    world.pass(Duration::from_hours(1)).await;
+    assert_eq!(world.statuses(&request).await, [Sent, Sent], "the route is at its end");
+    world.answer(&request, 0, json!("approved")).await;
+    world.until(&request, &[Settled, Settled]).await;
+    assert!(world.all.iter().all(|channel| channel.sent()[0].ending.is_some()));
+}
+
+#[tokio::test]
+async fn every_fault_goes_on_to_the_next_channel_without_waiting() {
+    let faults = [
+        (ErrorKind::Unavailable, Queued),
+        (ErrorKind::RateLimited, Queued),
+        (ErrorKind::Rejected, Failed),
+        (ErrorKind::NotFound, Failed),
+        (ErrorKind::Auth, Failed),
+        (ErrorKind::Config, Failed),
+        (ErrorKind::Unexpected, Failed),
+        (ErrorKind::Ambiguous, Unknown),
+    ];
+    for (kind, status) in faults {
+        let world = World::two();
+        world.channel.fail_next(error(kind));
+        let request = world.ask_ana(json!({})).await;
+        world.until(&request, &[status, Sent]).await;
+        let failed = world.delivery_of(&request, 0).await;
+        assert_eq!(failed.state.reason(), Some("memory.send: as scripted"), "{kind:?}");
+        assert_eq!(failed.attempts[0].error.as_deref(), Some("memory.send: as scripted"), "{kind:?}");
+        let needs_auth = world.hub.channels().get(world.channel.name()).unwrap().state() == ChannelState::NeedsAuth;
+        assert_eq!(needs_auth, kind == ErrorKind::Auth, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_starts_every_channel_at_once_and_repeats_the_one_that_failed_for_now() {
+    let world = World::two();
+    world.all[1].fail_next(error(ErrorKind::Unavailable));
+    let request = world.ask_ana(json!({"strategy": "broadcast"})).await;
+    world.until(&request, &[Sent, Queued]).await;
+    world.pass(Duration::from_secs(1)).await;
+    world.until(&request, &[Sent, Sent]).await;
+    world.answer(&request, 0, json!("approved")).await;
+    world.until(&request, &[Settled, Settled]).await;
+}
+
+#[tokio::test]
+async fn routes_run_for_each_person() {
+    let world = World::two();
+    world.channel.set_connected(&address("ana"), false);
+    let request = world.ask(json!({})).await;
+    world.calm().await;
+    let page = world.store.deliveries(request.id, None, 10).await.unwrap();
+    let of = |who: usize| {
+        let deliveries = page.items.iter().filter(|one| one.user_id == world.people[who].id);
+        deliveries.map(|one| (one.channel.as_str(), one.state.status())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(0), [("first", Skipped), ("second", Sent)]);
+    assert_eq!(of(1), [("first", Sent)]);
+}
+
+#[tokio::test]
+async fn who_is_away_everywhere_is_tried_everywhere_and_gets_it_where_they_come_back() {
+    let world = World::two();
+    for channel in &world.all {
+        channel.set_connected(&address("ana"), false);
+    }
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Skipped, Skipped]).await;
+    assert_eq!(world.delivery_of(&request, 0).await.state.reason(), Some("not connected"));
+    world.pass(Duration::from_hours(2)).await;
+    assert_eq!(world.statuses(&request).await, [Skipped, Skipped]);
+    world.all[1].set_connected(&address("ana"), true);
+    let connected = Inbound::Connected { channel: world.all[1].name().clone(), address: address("ana") };
+    world.hub.accept(connected).await.unwrap();
+    world.until(&request, &[Skipped, Sent]).await;
+}
+
+#[tokio::test]
+async fn an_open_breaker_costs_no_attempt_and_no_time() {
+    let world = World::two();
+    for _ in 0..5 {
+        world.channel.fail_next(error(ErrorKind::Unavailable));
+        let request = world.ask_ana(json!({})).await;
+        world.until(&request, &[Queued, Sent]).await;
+    }
+    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().breaker().state, BreakerState::Open);
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Queued, Sent]).await;
+    let held = world.delivery_of(&request, 0).await;
+    assert!(held.attempts.is_empty());
+    assert_eq!(held.state.reason(), Some("the channel's breaker is open"));
+    assert!(world.channel.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_channel_that_needs_auth_is_passed_over_until_a_probe_finds_it_well() {
+    let world = World::two();
+    world.calm().await;
+    world.channel.fail_probes(Some(ErrorKind::Auth));
+    world.channel.fail_next(error(ErrorKind::Auth));
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Failed, Sent]).await;
+    let second = world.ask_ana(json!({})).await;
+    world.until(&second, &[Queued, Sent]).await;
+    assert!(world.delivery_of(&second, 0).await.attempts.is_empty());
+    let state = || world.hub.channels().get(world.channel.name()).unwrap().state();
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(30)).await;
+        assert_eq!(state(), ChannelState::NeedsAuth);
+    }
+    world.channel.fail_probes(None);
+    world.pass(Duration::from_secs(30)).await;
+    assert_eq!(state(), ChannelState::Up);
+    let third = world.ask_ana(json!({})).await;
+    world.until(&third, &[Sent]).await;
+}
+
+#[tokio::test]
+async fn who_disconnects_for_ten_seconds_without_an_answer_is_asked_on_the_next_channel() {
+    let world = World::two();
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Sent]).await;
+    let name = world.channel.name().clone();
+    let left = || Inbound::Disconnected { channel: name.clone(), address: address("ana") };
+    // A page that is loaded again.
+    world.channel.set_connected(&address("ana"), false);
+    world.hub.accept(left()).await.unwrap();
+    world.pass(Duration::from_secs(5)).await;
+    world.channel.set_connected(&address("ana"), true);
+    world.hub.accept(Inbound::Connected { channel: name.clone(), address: address("ana") }).await.unwrap();
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(world.statuses(&request).await, [Sent]);
+    // And one that is closed.
+    world.channel.set_connected(&address("ana"), false);
+    world.hub.accept(left()).await.unwrap();
+    world.pass(Duration::from_secs(9)).await;
+    assert_eq!(world.statuses(&request).await, [Sent]);
+    world.pass(Duration::from_secs(1)).await;
+    world.until(&request, &[Sent, Sent]).await;
+}
+
+#[tokio::test]
+async fn a_short_absence_after_a_long_one_counts_from_its_own_begin() {
+    let world = World::two();
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Sent]).await;
+    let name = world.channel.name().clone();
+    for _ in 0..3 {
+        world.channel.set_connected(&address("ana"), false);
+        world.hub.accept(Inbound::Disconnected { channel: name.clone(), address: address("ana") }).await.unwrap();
+        world.pass(Duration::from_secs(9)).await;
+        assert_eq!(world.statuses(&request).await, [Sent]);
+        world.channel.set_connected(&address("ana"), true);
+        world.hub.accept(Inbound::Connected { channel: name.clone(), address: address("ana") }).await.unwrap();
+        world.calm().await;
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_failed_whole_is_tried_again_in_rounds_that_honour_retry_after() {
+    let world = World::two();
+    let asked = Duration::from_secs(90);
+    world.channel.fail_next(error(ErrorKind::RateLimited).with_retry(Retry::After(asked)));
+    world.all[1].fail_next(error(ErrorKind::Rejected));
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Queued, Failed]).await;
+    world.calm().await;
+    let queued = world.delivery_of(&request, 0).await;
+    assert!(matches!(queued.state, DeliveryState::Queued { due } if due >= world.clock.now().after(asked)));
+    world.pass(Duration::from_secs(89)).await;
+    assert_eq!(world.statuses(&request).await, [Queued, Failed]);
+    world.pass(Duration::from_secs(2)).await;
+    world.until(&request, &[Sent, Failed]).await;
+}
+
+#[tokio::test]
+async fn after_ten_rounds_the_asker_is_told_once_and_the_rounds_go_on() {
+    let world = World::plain();
+    let told = |world: &World| {
+        let head = world.store.clone();
+        async move {
+            let reader = Reader::Token(TOKEN.parse().unwrap());
+            let events = head.events(reader, crate::event::EventId(0), 100).await.unwrap().unwrap();
+            events.iter().filter(|event| event.kind == EventKind::Undeliverable).count()
+        }
+    };
+    for _ in 0..40 {
+        world.channel.fail_next(error(ErrorKind::RateLimited));
+    }
+    let request = world.ask_as_agent(json!({"to": ["ana"], "expires_in": 864_000})).await;
+    world.calm().await;
+    let mut attempts = 1;
+    while attempts < 11 {
+        assert_eq!(told(&world).await, 0, "after {attempts} attempts");
+        let before = world.delivery_of(&request, 0).await.attempts.len();
+        while world.delivery_of(&request, 0).await.attempts.len() == before {
+            world.pass(Duration::from_secs(1)).await;
+        }
+        attempts = world.delivery_of(&request, 0).await.attempts.len();
+    }
+    world.calm().await;
+    assert_eq!(told(&world).await, 1);
+    assert!(world.now(&request).await.is_pending());
+    for _ in 0..3 {
+        world.pass(Duration::from_hours(1)).await;
+    }
+    assert!(world.delivery_of(&request, 0).await.attempts.len() >= 13, "an hour is the longest wait");
+    assert_eq!(told(&world).await, 1);
+    let answered = world.answer(&request, 0, json!("approved")).await;
+    assert_eq!(answered.recorded.response.verdict, Verdict::Accepted);
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_tried_again_the_asker_is_told_at_once_but_only_when_nobody_is_reached() {
+    let told = |world: &World, request: Arc<Request>| {
+        let store = world.store.clone();
+        async move {
+            let reader = Reader::Token(TOKEN.parse().unwrap());
+            let events = store.events(reader, crate::event::EventId(0), 100).await.unwrap().unwrap();
+            events.iter().any(|event| event.kind == EventKind::Undeliverable && event.request.id == request.id)
+        }
+    };
+    let world = World::plain();
+    world.channel.fail_next(error(ErrorKind::NotFound));
+    let request = world.ask_as_agent(json!({"to": ["ana"]})).await;
+    world.until(&request, &[Failed]).await;
+    world.calm().await;
+    assert!(told(&world, request).await);
+
+    world.channel.fail_next(error(ErrorKind::NotFound));
+    let request = world.ask_as_agent(json!({"to": ["ana", "ben"]})).await;
+    world.calm().await;
+    assert!(!told(&world, request).await, "ben has it");
+
+    world.channel.set_connected(&address("ana"), false);
+    let request = world.ask_as_agent(json!({"to": ["ana"]})).await;
+    world.until(&request, &[Skipped]).await;
+    assert!(!told(&world, request).await, "ana gets it when she comes back");
+}
+
+#[tokio::test]
+async fn an_empty_route_leaves_the_request_answerable_and_is_gone_when_a_channel_appears() {
+    let world = World::two();
+    let (store, clock) = (world.store.clone(), world.clock.clone());
+    let nowhere = UserRef { id: "018f0000-0000-7000-8000-00000000dada".parse().unwrap(), username: "dora".into() };
+    store.add_person(Person { user: nowhere.clone(), preference: Vec::new(), addresses: Vec::new() }, None);
+    let request = world.ask(json!({"to": ["dora"]})).await;
+    world.calm().await;
+    assert!(world.statuses(&request).await.is_empty());
+    // The hub stops, dora gets an address, and the hub starts again.
+    world.stop.cancel();
+    world.calm().await;
+    let name: ChannelName = "second".parse().unwrap();
+    store.replace_person(&Person {
+        user: nowhere.clone(),
+        preference: vec![name.clone()],
+        addresses: vec![(name, address("dora"))],
+    });
+    tokio::spawn(world.hub.clone().run(CancellationToken::new()));
+    world.calm().await;
+    clock.advance(Duration::from_secs(10));
+    world.until(&request, &[Sent]).await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_turns_up_late_makes_an_unknown_delivery_sent_and_settled() {
+    let world = World::two();
+    world.channel.fail_next(error(ErrorKind::Ambiguous));
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Unknown, Sent]).await;
+    // It had arrived after all.
+    let what = world.all[1].sent()[0].what.clone();
+    let receipt = world.channel.send(&address("ana"), &what).await.unwrap();
+    let delivery = world.delivery_of(&request, 0).await.id;
+    let sent = |channel: usize| Inbound::Sent {
+        channel: world.all[channel].name().clone(),
+        delivery,
+        receipt: receipt.clone(),
+    };
+    world.hub.accept(sent(1)).await.unwrap();
+    assert_eq!(world.statuses(&request).await, [Unknown, Sent], "another channel's word changes nothing");
+    world.hub.accept(sent(0)).await.unwrap();
+    assert_eq!(world.statuses(&request).await, [Sent, Sent]);
+    world.answer(&request, 0, json!("approved")).await;
+    world.until(&request, &[Settled, Settled]).await;
+    assert!(world.channel.sent()[0].ending.is_some());
+}
+
+#[tokio::test]
+async fn what_is_harmless_to_send_twice_is_tried_again_after_an_unknown_end() {
+    let world = World::new(Capabilities { idempotent_send: true, ..MemoryChannel::CAPABILITIES });
+    world.channel.fail_next(error(ErrorKind::Ambiguous));
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Queued]).await;
+    world.calm().await;
+    world.pass(Duration::from_secs(1)).await;
+    world.until(&request, &[Sent]).await;
+}
+
+#[tokio::test]
+async fn a_settlement_outlives_an_open_breaker() {
+    let world = World::plain();
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Sent]).await;
+    for _ in 0..5 {
+        world.channel.fail_next(error(ErrorKind::Unavailable));
+        world.ask_ana(json!({})).await;
+        world.calm().await;
+    }
+    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().breaker().state, BreakerState::Open);
+    world.answer(&request, 0, json!("approved")).await;
+    world.calm().await;
+    assert_eq!(world.statuses(&request).await, [Sent]);
+    for _ in 0..4 {
+        world.pass(Duration::from_secs(30)).await;
+    }
+    world.until(&request, &[Settled]).await;
+}
+
+#[tokio::test]
+async fn hanging_sends_do_not_keep_settlements_from_their_turn() {
+    let world = World::two();
+    let request = world.ask_ana(json!({"channels": ["second"]})).await;
+    world.until(&request, &[Sent]).await;
+    for _ in 0..3 {
+        world.channel.hang_next();
+    }
+    for _ in 0..3 {
+        world.ask_ana(json!({"channels": ["first"]})).await;
+    }
+    world.calm().await;
+    world.answer(&request, 0, json!("approved")).await;
+    world.until(&request, &[Settled]).await;
+}
+
+#[tokio::test]
+async fn a_channel_s_own_send_rate_is_no_attempt() {
+    let rate = SendRate { per_second: 1, burst: 1 };
+    let slow = Capabilities { send_rate: Some(rate), ..MemoryChannel::CAPABILITIES };
+    let world = World::with(&[("first", slow), ("second", MemoryChannel::CAPABILITIES)]);
+    let mut last = None;
+    for _ in 0..8 {
+        last = Some(world.ask_ana(json!({})).await);
+        world.calm().await;
+    }
+    let last = last.unwrap();
+    world.until(&last, &[Queued, Sent]).await;
+    assert!(world.delivery_of(&last, 0).await.attempts.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_in_words_counts_when_it_is_plain_and_is_asked_back_when_not() {
+    let world = World::plain();
+    let request = world.ask_ana(json!({})).await;
+    let said = |text: &str, event: &str| Inbound::Text {
+        channel: world.channel.name().clone(),
+        from: address("ana"),
+        request: request.id,
+        text: text.into(),
+        event: Some(event.into()),
+    };
+    let heard = async |what| match world.hub.accept(what).await.unwrap() {
+        crate::channel::Reply::Response(responded) => *responded,
+        crate::channel::Reply::Noted => panic!("not a response"),
+    };
+    let unsure = heard(said("yes but not today", "1")).await;
+    assert_eq!(unsure.recorded.response.verdict, Verdict::Invalid);
+    assert_eq!(unsure.recorded.response.value, json!("yes but not today"));
+    assert!(unsure.faults[0].detail.contains("approve"), "{:?}", unsure.faults);
+    let sure = heard(said("Yes, go ahead!", "2")).await;
+    assert_eq!((sure.recorded.response.verdict, sure.recorded.response.value), (Verdict::Accepted, json!("approved")));
+}

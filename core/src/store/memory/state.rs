@@ -1,0 +1,122 @@
+//! What the store in memory holds, and what happens to it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    channel::ChannelName,
+    clock::Timestamp,
+    event::{Event, EventId, EventKind},
+    feedback::{Delivery, DeliveryState, Ending, Request, Response},
+    id::{DeliveryId, RequestId, ResponseId, UserId},
+    person::{Person, Reader},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) people: Vec<(Person, Option<String>)>,
+    pub(super) requests: BTreeMap<RequestId, Arc<Request>>,
+    pub(super) deliveries: BTreeMap<DeliveryId, Stored>,
+    pub(super) responses: Vec<Response>,
+    pub(super) response_events: HashMap<(ChannelName, String), ResponseId>,
+    pub(super) events: Vec<(EventKind, RequestId, Timestamp)>,
+    pub(super) idempotency: HashMap<[u8; 32], ([u8; 32], RequestId, Timestamp)>,
+    pub(super) routes: BTreeMap<(RequestId, UserId), Route>,
+}
+
+/// Where the route of one person asked stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Route {
+    pub(super) due: Option<Timestamp>,
+    pub(super) rounds: u32,
+    pub(super) exhausted: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) delivery: Delivery,
+    pub(super) settle: Option<Settle>,
+}
+
+impl Stored {
+    /// What was sent although the request has ended is to be settled.
+    pub(super) fn finish_after_end(&mut self, state: DeliveryState, now: Timestamp) {
+        self.delivery.state = state.ended();
+        if self.delivery.state.receipt().is_some() {
+            self.settle = Some(Settle { due: now, tries: 0 });
+        }
+    }
+}
+
+impl Route {
+    pub(super) fn hasten(&mut self, due: Timestamp) {
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settle {
+    pub(super) due: Timestamp,
+    pub(super) tries: u32,
+}
+
+impl State {
+    pub(super) fn event(&self, index: usize) -> Option<Event> {
+        let (kind, request, at) = self.events.get(index)?;
+        let request = self.requests.get(request)?.clone();
+        Some(Event { id: EventId(index as u64 + 1), at: *at, kind: *kind, request })
+    }
+
+    pub(super) fn append(&mut self, kind: EventKind, request: RequestId, at: Timestamp) -> Option<Event> {
+        self.events.push((kind, request, at));
+        self.event(self.events.len() - 1)
+    }
+
+    /// Ends a pending request: its state, the settling of its deliveries, its event.
+    pub(super) fn end(&mut self, id: RequestId, ending: Ending, now: Timestamp) -> Option<Event> {
+        let request = self.requests.get_mut(&id)?;
+        *request = Arc::new(Request::clone(request).ended(ending));
+        for stored in self.deliveries.values_mut().filter(|stored| stored.delivery.request_id == id) {
+            stored.delivery.state = stored.delivery.state.clone().ended();
+            if stored.delivery.state.receipt().is_some() {
+                stored.settle = Some(Settle { due: now, tries: 0 });
+            }
+        }
+        for (_, route) in self.routes_of(id) {
+            route.due = None;
+        }
+        self.append(EventKind::Ended, id, now)
+    }
+
+    pub(super) fn routes_of(&mut self, id: RequestId) -> impl Iterator<Item = (UserId, &mut Route)> {
+        self.routes.iter_mut().filter(move |((request, _), _)| *request == id).map(|((_, user), route)| (*user, route))
+    }
+
+    pub(super) fn is_pending(&self, id: RequestId) -> bool {
+        self.requests.get(&id).is_some_and(|request| request.is_pending())
+    }
+
+    /// Says once that nobody asked can be reached.
+    pub(super) fn tell_undeliverable(&mut self, id: RequestId, now: Timestamp) -> Option<Event> {
+        let told = self.events.iter().any(|(kind, request, _)| *kind == EventKind::Undeliverable && *request == id);
+        let all = self.routes_of(id).all(|(_, route)| route.exhausted);
+        if told || !all { None } else { self.append(EventKind::Undeliverable, id, now) }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Person> {
+        let matches = |(person, email): &&(Person, Option<String>)| {
+            person.user.username.eq_ignore_ascii_case(name)
+                || person.user.id.to_string() == name
+                || email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(name))
+        };
+        self.people.iter().find(matches).map(|(person, _)| person.clone())
+    }
+
+    pub(super) fn concerns(&self, reader: Reader) -> impl Iterator<Item = Event> + '_ {
+        (0..self.events.len())
+            .filter_map(|index| self.event(index))
+            .filter(move |event| event.readers().any(|one| one == reader))
+    }
+}

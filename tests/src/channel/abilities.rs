@@ -1,0 +1,105 @@
+//! What a channel declares, it does; what it does not declare is refused.
+
+use std::time::Duration;
+
+use hearback_core::{
+    Clock, ErrorKind, Retry,
+    channel::{Capabilities, Content},
+};
+
+use super::{Applies, Harness, Suite, bench::CODE};
+
+/// The abilities that the hub calls for. The list takes the capabilities apart, so that a new one must be placed here.
+const fn called_for(capabilities: Capabilities) -> [(&'static str, bool); 2] {
+    let Capabilities {
+        edit,
+        threads,
+        // These say how people use what arrives: nothing is called, so there is nothing to refuse.
+        buttons: _,
+        forms: _,
+        inbound: _,
+        receipts: _,
+        account_addresses: _,
+        // This says what an unknown end means, which the faults are about.
+        idempotent_send: _,
+        // These are limits, with cases of their own; the layers keep the rate.
+        text_max: _,
+        choices_max: _,
+        send_rate: _,
+    } = capabilities;
+    [("edit", edit), ("threads", threads)]
+}
+
+/// Nobody is called for what the capabilities do not name.
+pub async fn every_undeclared_ability_is_unsupported<H: Harness>(suite: &Suite<H>) {
+    let bench = suite.open().await;
+    let first = bench.approval().await;
+    let receipt = bench.send(&first).await.expect("sent");
+    for (ability, declared) in called_for(suite.variant) {
+        if declared {
+            suite.applies::<()>(ability, Applies::No("every variant declares it"));
+            continue;
+        }
+        suite.checks(ability);
+        let mut below = bench.approval().await;
+        below.thread = Some(receipt.clone());
+        let reached = bench.reached();
+        let result =
+            if ability == "edit" { bench.settle(&first, &receipt).await } else { bench.send(&below).await.map(drop) };
+        let error = result.expect_err("an undeclared ability is refused");
+        let expected = (ErrorKind::Unsupported, Retry::Never);
+        assert_eq!((error.kind(), error.retry()), expected, "{ability}, undeclared: {error}");
+        assert_eq!(bench.reached(), reached, "{ability}, undeclared: nobody is called");
+    }
+}
+
+/// What is declared goes well, and settling what is settled already does no harm: the hub may tell it twice.
+pub async fn every_declared_ability_works<H: Harness>(suite: &Suite<H>) {
+    let bench = suite.open().await;
+    suite.checks("sending");
+    let first = bench.approval().await;
+    let receipt = bench.send(&first).await.expect("a question is sent");
+    assert!(!receipt.as_str().is_empty(), "a receipt names what was sent");
+    assert_eq!(bench.harness.arrived().len(), 1, "one sending is one message");
+    if suite.declares("threads", suite.variant.threads) {
+        let mut below = bench.approval().await;
+        below.thread = Some(receipt.clone());
+        let second = bench.send(&below).await.expect("a message is sent below another");
+        assert_ne!(second, receipt, "every message has a receipt of its own");
+    }
+    if suite.declares("edit", suite.variant.edit) {
+        let messages = bench.harness.arrived().len();
+        bench.settle(&first, &receipt).await.expect("what was sent is settled");
+        let again = bench.settle(&first, &receipt).await;
+        let gone = again.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        assert!(again.is_ok() || gone, "settling twice does no harm: {again:?}");
+        assert_eq!(bench.harness.arrived().len(), messages, "settling edits: it sends no message");
+    }
+    assert_eq!(*bench.channel.capabilities(), suite.variant, "capabilities never change");
+}
+
+/// A message, a notice and a code are sent like a question, or are [`ErrorKind::Unsupported`] altogether.
+pub async fn other_contents_are_sent_or_unsupported<H: Harness>(suite: &Suite<H>) {
+    let bench = suite.open().await;
+    // So that somebody is there where presence counts.
+    bench.send(&bench.approval().await).await.expect("sent");
+    let expires_at = bench.clock.now().after(Duration::from_mins(10));
+    for (name, content) in [
+        ("a message", Content::Message { text: "The build is green.".into() }),
+        ("a notice", Content::Notice { text: "This question is closed.".into() }),
+        ("a code", Content::Code { code: CODE.into(), expires_at }),
+    ] {
+        let messages = bench.harness.arrived().len();
+        match bench.send(&bench.other(content)).await {
+            Ok(_) => {
+                suite.checks(name);
+                assert_eq!(bench.harness.arrived().len(), messages + 1, "{name} arrives once");
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
+                assert_eq!(bench.harness.arrived().len(), messages, "{name}, unsupported: nothing arrives");
+                suite.applies::<()>(name, Applies::No("the channel answers that it is unsupported"));
+            }
+        }
+    }
+}
