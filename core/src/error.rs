@@ -48,6 +48,7 @@ pub struct Error {
     detail: Cow<'static, str>,
     of_recipient: bool,
     uncalled: bool,
+    in_doubt: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -59,7 +60,8 @@ impl Error {
             ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Ambiguous => Retry::Backoff,
             _ => Retry::Never,
         };
-        Self { kind, retry, operation, detail: detail.into(), of_recipient: false, uncalled: false, source: None }
+        let (of_recipient, uncalled, in_doubt) = (false, false, kind == ErrorKind::Ambiguous);
+        Self { kind, retry, operation, detail: detail.into(), of_recipient, uncalled, in_doubt, source: None }
     }
 
     /// The channel cannot do `operation`.
@@ -94,6 +96,20 @@ impl Error {
     pub fn uncalled(mut self) -> Self {
         self.uncalled = true;
         self
+    }
+
+    /// The same fault, after which what was sent may have arrived although trying again is harmless. Ambiguous ones always
+    /// are so.
+    #[must_use]
+    pub fn in_doubt(mut self) -> Self {
+        self.in_doubt = true;
+        self
+    }
+
+    /// Whether what was sent may have arrived.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        self.in_doubt
     }
 
     /// Whether the call was stopped before it reached the channel.

@@ -14,6 +14,7 @@ DROP TABLE old_events;
 
 DROP INDEX deliveries_of_request;
 DROP INDEX deliveries_due;
+DROP INDEX deliveries_held;
 DROP INDEX deliveries_settle_due;
 DROP INDEX deliveries_out;
 DROP INDEX deliveries_skipped;

@@ -38,6 +38,7 @@ CREATE TABLE deliveries (
     not_before    INTEGER,                                  -- queued, but held for the next round: not before this
     receipt       TEXT,
     reason        TEXT,
+    in_doubt      INTEGER NOT NULL DEFAULT 0 CHECK (in_doubt IN (0, 1)), -- an attempt may have arrived without a receipt
     settle_due_at INTEGER,                                  -- when its person is to be told of the end, or the lease on that
     settle_tries  INTEGER NOT NULL DEFAULT 0,
     CHECK (not_before IS NULL OR (status = 'queued' AND reason IS NOT NULL)),
@@ -66,6 +67,7 @@ DROP TABLE old_deliveries;
 CREATE INDEX deliveries_of_request ON deliveries (request_id, id);
 -- The channel stands in it for the count of what waits. What is held waits for its route, not for its time.
 CREATE INDEX deliveries_due ON deliveries (due_at, id, channel) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_held ON deliveries (channel) WHERE not_before IS NOT NULL;
 CREATE INDEX deliveries_settle_due ON deliveries (settle_due_at, id) WHERE settle_due_at IS NOT NULL;
 CREATE INDEX deliveries_out ON deliveries (channel, address, receipt) WHERE status IN ('sent', 'delivered', 'read');
 CREATE INDEX deliveries_skipped ON deliveries (channel, address) WHERE status = 'skipped';

@@ -113,6 +113,7 @@ impl Cast {
             channel: "websocket".parse().unwrap(),
             address: "ana".parse().unwrap(),
             state: DeliveryState::Sent { receipt: Receipt::from("r1".to_owned()) },
+            in_doubt: false,
             attempts: Vec::new(),
         };
         NewRequest { request, deliveries: vec![delivery], idempotency: None }

@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "this crate is linked into tests alone")]
 
 pub mod channel;
+pub mod simulation;
 pub mod store;

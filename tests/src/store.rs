@@ -68,6 +68,7 @@ macro_rules! store_conformance {
             undeliverable::an_empty_route_counts_as_exhausted,
             undeliverable::nothing_is_told_of_what_has_ended,
             settlements::the_end_settles_what_nobody_saw_and_what_was_sent_falls_due,
+            settlements::what_is_in_doubt_ends_unknown_whatever_came_after,
             settlements::what_was_sent_during_the_end_is_settled_too,
             settlements::settlements_are_tried_again_and_given_up,
             events::events_come_in_order_to_those_they_concern,
@@ -174,6 +175,7 @@ impl World {
             channel: self.channel.clone(),
             address: address(&user.username),
             state: DeliveryState::Queued { due: now },
+            in_doubt: false,
             attempts: Vec::new(),
         };
         let deliveries = to.iter().map(deliver).collect();
@@ -218,7 +220,16 @@ impl World {
             panic!("expected a claim, found {claim:?}")
         };
         let id = claim.delivery.id;
-        FinishedSend { id, lease, state, attempted: true, error: None, route_due: None, now: self.now() }
+        FinishedSend {
+            id,
+            lease,
+            state,
+            attempted: true,
+            error: None,
+            in_doubt: false,
+            route_due: None,
+            now: self.now(),
+        }
     }
 
     pub(crate) async fn finish(&self, end: FinishedSend) {

@@ -119,8 +119,11 @@ impl Asked<'_> {
 
     /// Whether it happened is not known.
     fn unknown(self, detail: impl Into<String>) -> Error {
-        let kind = if self.what == What::Send { ErrorKind::Ambiguous } else { ErrorKind::Unavailable };
-        self.fault(kind, detail)
+        match self.what {
+            What::Send => self.fault(ErrorKind::Ambiguous, detail),
+            What::SendIdempotent => self.fault(ErrorKind::Unavailable, detail).in_doubt(),
+            What::Probe | What::Settle => self.fault(ErrorKind::Unavailable, detail),
+        }
     }
 
     /// There was no answer.

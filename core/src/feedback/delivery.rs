@@ -33,6 +33,9 @@ pub enum DeliveryStatus {
     Settled,
 }
 
+/// Why the end of a request leaves a delivery unknown that was to be attempted again.
+pub const IN_DOUBT: &str = "an earlier attempt may have arrived";
+
 /// The state of a delivery with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
@@ -136,10 +139,14 @@ impl DeliveryState {
     }
 
     /// What the end of the request makes of it: what nobody saw has nothing to settle; what was sent keeps its state
-    /// until its channel has told the person; what failed stays failed, with its reason.
+    /// until its channel has told the person; what failed stays failed, with its reason. What is `in_doubt` may be seen,
+    /// but without a receipt its person cannot be told.
     #[must_use]
-    pub fn ended(self) -> Self {
+    pub fn ended(self, in_doubt: bool) -> Self {
         match self {
+            Self::Queued { .. } | Self::Held { .. } | Self::Skipped { .. } if in_doubt => {
+                Self::Unknown { reason: IN_DOUBT.into() }
+            }
             Self::Queued { .. } | Self::Held { .. } | Self::Skipped { .. } => Self::Settled,
             other => other,
         }
@@ -172,6 +179,8 @@ pub struct Delivery {
     pub address: Address,
     /// Where it stands.
     pub state: DeliveryState,
+    /// Whether the end of an attempt is not known, so that the person may see it although no receipt is there.
+    pub in_doubt: bool,
     /// Every try, oldest first.
     pub attempts: Vec<Attempt>,
 }

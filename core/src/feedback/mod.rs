@@ -12,7 +12,7 @@ mod question;
 mod request;
 mod response;
 
-pub use delivery::{Attempt, Delivery, DeliveryDocument, DeliveryState, DeliveryStatus};
+pub use delivery::{Attempt, Delivery, DeliveryDocument, DeliveryState, DeliveryStatus, IN_DOUBT};
 pub use draft::{Draft, DraftStep};
 pub use ending::{Ending, Outcome, Source};
 pub use question::{ChoiceOption, INPUT_MAX, Kind, Question};

@@ -48,12 +48,14 @@ impl Absences {
     }
 }
 
-/// What is out to people who are not connected.
+/// Whether the person of a route is connected where they are asked.
 #[derive(Default)]
-struct Away {
-    /// For so long that it counts as unseen.
+struct Presence {
+    /// What is out where they have been away for so long that it counts as unseen.
     unseen: Vec<DeliveryId>,
-    /// When the first of those that have just left counts as away.
+    /// What was skipped where they are connected again.
+    back: Vec<DeliveryId>,
+    /// When they will have been away for so long, where they have just left.
     next: Option<Timestamp>,
 }
 
@@ -88,7 +90,7 @@ impl Hub {
     }
 
     async fn advance(&self, claim: RouteClaim) {
-        let away = self.away(&claim).await;
+        let presence = self.presence(&claim).await;
         let now = self.clock.now();
         let plan = route::plan(&claim.request.terms, &claim.person, &self.channels);
         let situation = Situation {
@@ -96,11 +98,12 @@ impl Hub {
             patience: Duration::from_secs(claim.request.terms.fallback_after.into()),
             plan: &plan,
             deliveries: &claim.deliveries,
-            unseen: &away.unseen,
+            unseen: &presence.unseen,
+            back: &presence.back,
             rounds: claim.rounds,
             now,
         };
-        let step = self.step(&claim, situation.next(), away.next, now);
+        let step = self.step(&claim, situation.next(), presence.next, now);
         let (sends, later) = (!step.begin.is_empty() || !step.again.is_empty(), step.due.is_some());
         if step.exhausted {
             info!(request = %step.request, person = %step.user, "nobody was reached on the whole route");
@@ -134,6 +137,7 @@ impl Hub {
             Next::Begin(stops) => {
                 step.begin = stops.into_iter().map(|stop| self.delivery(claim.request.id, user, stop, now)).collect();
             }
+            Next::Again(back) => step.again = back.into_iter().map(|id| (id, now)).collect(),
             Next::Wait(until) => step.due = Some(watch.map_or(until, |watch| watch.min(until))),
             Next::Round { not_before, exhausted } => {
                 let wait = backoff::wait(claim.rounds + 1, Retry::Backoff, &self.ids);
@@ -160,22 +164,29 @@ impl Hub {
         due: Timestamp,
     ) -> Delivery {
         let state = DeliveryState::Queued { due };
-        Delivery { id: self.ids.next(), request_id, user_id, channel, address, state, attempts: Vec::new() }
+        let attempts = Vec::new();
+        Delivery { id: self.ids.next(), request_id, user_id, channel, address, state, in_doubt: false, attempts }
     }
 
-    async fn away(&self, claim: &RouteClaim) -> Away {
-        let mut away = Away::default();
-        for delivery in claim.deliveries.iter().filter(|one| one.state.receipt().is_some()) {
-            let Some(running) = self.channels.get(&delivery.channel) else { continue };
-            if running.channel().reach(&delivery.address).await != Reach::Later {
+    async fn presence(&self, claim: &RouteClaim) -> Presence {
+        let mut presence = Presence::default();
+        for delivery in &claim.deliveries {
+            let skipped = matches!(delivery.state, DeliveryState::Skipped { .. });
+            if !skipped && delivery.state.receipt().is_none() {
                 continue;
             }
-            match self.absences.grace(&delivery.channel, &delivery.address, self.clock.now()) {
-                Some(end) => away.next = Some(away.next.map_or(end, |next| next.min(end))),
-                None => away.unseen.push(delivery.id),
+            let Some(running) = self.channels.get(&delivery.channel) else { continue };
+            let reach = running.channel().reach(&delivery.address).await;
+            if skipped && reach == Reach::Now {
+                presence.back.push(delivery.id);
+            } else if !skipped && reach == Reach::Later {
+                match self.absences.grace(&delivery.channel, &delivery.address, self.clock.now()) {
+                    Some(end) => presence.next = Some(presence.next.map_or(end, |next| next.min(end))),
+                    None => presence.unseen.push(delivery.id),
+                }
             }
         }
-        away
+        presence
     }
 
     /// Somebody can be reached again: what was skipped for them is sent.

@@ -29,18 +29,21 @@ struct Attempted {
     /// Whether the channel was called at all, or would have been.
     called: bool,
     error: Option<String>,
+    /// Whether it may have arrived although no receipt is there.
+    in_doubt: bool,
 }
 
 impl Attempted {
     /// It was made, and ended so.
     fn so(state: DeliveryState) -> Self {
         let error = state.reason().map(Into::into);
-        Self { state, called: true, error }
+        let in_doubt = matches!(state, DeliveryState::Unknown { .. });
+        Self { state, called: true, error, in_doubt }
     }
 
     /// Nothing was called.
     fn held(reason: String, until: Timestamp) -> Self {
-        Self { state: DeliveryState::Held { reason, until }, called: false, error: None }
+        Self { state: DeliveryState::Held { reason, until }, called: false, error: None, in_doubt: false }
     }
 }
 
@@ -90,12 +93,7 @@ impl Hub {
         } else {
             self.make_attempt(running, &delivery, &request).await
         };
-        let skipped = matches!(ended.state, DeliveryState::Skipped { .. });
         self.finish(&delivery, &request, lease, ended).await;
-        // Whoever connected while this was being written down has asked for skipped deliveries too early.
-        if skipped && running.channel().reach(&delivery.address).await == Reach::Now {
-            self.requeue(&delivery).await;
-        }
     }
 
     /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.
@@ -103,7 +101,7 @@ impl Hub {
         let reason = String::from("the hub stopped during the send");
         if running.channel().capabilities().idempotent_send && request.is_pending() {
             let state = DeliveryState::Queued { due: self.clock.now() };
-            return Attempted { state, called: true, error: Some(reason) };
+            return Attempted { state, called: true, error: Some(reason), in_doubt: true };
         }
         Attempted::so(DeliveryState::Unknown { reason })
     }
@@ -129,7 +127,7 @@ impl Hub {
         // They left during the send, and nothing was sent: that is no fault of anybody's.
         if error.kind() == ErrorKind::Unavailable && channel.reach(&delivery.address).await == Reach::Later {
             let skipped = Attempted::so(DeliveryState::Skipped { reason: NOT_CONNECTED.into() });
-            return Attempted { error: Some(error.to_string()), ..skipped };
+            return Attempted { error: Some(error.to_string()), in_doubt: error.is_in_doubt(), ..skipped };
         }
         self.after_fault(running, &error)
     }
@@ -146,7 +144,8 @@ impl Hub {
             _ if error.is_uncalled() => Attempted::held(reason, until),
             ErrorKind::Ambiguous if !harmless => Attempted::so(DeliveryState::Unknown { reason }),
             ErrorKind::Ambiguous | ErrorKind::Unavailable | ErrorKind::RateLimited => {
-                Attempted::so(DeliveryState::Held { reason, until })
+                let held = Attempted::so(DeliveryState::Held { reason, until });
+                Attempted { in_doubt: error.is_in_doubt(), ..held }
             }
             _ if error.retry() != Retry::Never => Attempted::so(DeliveryState::Held { reason, until }),
             _ => Attempted::so(DeliveryState::Failed { reason }),
@@ -172,7 +171,9 @@ impl Hub {
             DeliveryState::Sent { .. } if request.terms.strategy == Strategy::Fallback => {
                 Some(now.after(Duration::from_secs(request.terms.fallback_after.into())))
             }
-            DeliveryState::Held { .. }
+            // With a broadcast, what is held has waited for the last attempt to end.
+            DeliveryState::Sent { .. }
+            | DeliveryState::Held { .. }
             | DeliveryState::Failed { .. }
             | DeliveryState::Skipped { .. }
             | DeliveryState::Unknown { .. } => Some(now),
@@ -181,14 +182,15 @@ impl Hub {
     }
 
     async fn finish(&self, delivery: &Delivery, request: &Request, lease: Timestamp, ended: Attempted) {
-        let Attempted { state, called, error } = ended;
+        let Attempted { state, called, error, in_doubt } = ended;
         let receipt = state.receipt().cloned();
         let route_due = self.route_due(request, &state);
         // A receipt that is lost here could never be settled, so this is tried for longer than a passing fault lasts.
         for tries in 1..=FINISH_TRIES_MAX {
             let now = self.clock.now();
             let (state, error) = (state.clone(), error.clone());
-            let end = FinishedSend { id: delivery.id, lease, state, attempted: called, error, route_due, now };
+            let end =
+                FinishedSend { id: delivery.id, lease, state, attempted: called, error, in_doubt, route_due, now };
             let Err(error) = self.store.finish_send(end).await else { break };
             warn!(%error, delivery = %delivery.id, tries, "an attempt's end could not be stored");
             if self.attempts.is_closed() {
@@ -208,13 +210,5 @@ impl Hub {
         }
         // The request may have ended during the send.
         self.settlements_due.notify_one();
-    }
-
-    async fn requeue(&self, delivery: &Delivery) {
-        match self.store.requeue_skipped(&delivery.channel, &delivery.address, self.clock.now()).await {
-            Ok(0) => {}
-            Ok(_) => self.sends_due.notify_one(),
-            Err(error) => warn!(%error, "skipped deliveries could not be queued again"),
-        }
     }
 }

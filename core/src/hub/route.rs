@@ -66,6 +66,9 @@ pub(super) struct Situation<'a> {
     pub deliveries: &'a [Delivery],
     /// Of what is out, which nobody sees any more, as its person has been disconnected for long enough.
     pub unseen: &'a [DeliveryId],
+    /// Of what was skipped, whose person is connected again. They may have come while that was written down, or on a
+    /// server that died before it could say so.
+    pub back: &'a [DeliveryId],
     /// How many rounds have begun.
     pub rounds: u32,
     /// The present moment.
@@ -77,6 +80,8 @@ pub(super) struct Situation<'a> {
 pub(super) enum Next {
     /// Begins at these stops.
     Begin(Vec<Stop>),
+    /// Queues these again, which were skipped.
+    Again(Vec<DeliveryId>),
     /// Waits for an answer until then.
     Wait(Timestamp),
     /// Queues what is held again, as one round; the wait grows with the rounds, and lasts until `not_before` at least.
@@ -98,6 +103,9 @@ impl Situation<'_> {
     /// The orchestrator's table (DESIGN.md, section 4) for one person: the next stop once the one before has failed, was
     /// skipped, is of unknown end or has stayed silent; rounds once the whole route has failed.
     pub(super) fn next(&self) -> Next {
+        if !self.back.is_empty() {
+            return Next::Again(self.back.to_vec());
+        }
         let fallback = self.strategy == Strategy::Fallback;
         if fallback && self.deliveries.iter().any(|one| self.is_under_way(one)) {
             return Next::Rest { exhausted: false };

@@ -89,6 +89,14 @@ impl Breaker {
         }
     }
 
+    /// Refuses a call that was admitted and has waited since: it may have opened meanwhile.
+    pub(super) fn admit_again(&self, call: Call<'_>) -> Result<()> {
+        match self.status().state {
+            BreakerState::Closed => Ok(()),
+            _ => Err(refusal(call, self.refuses_for().unwrap_or(HALF_OPEN_WAIT))),
+        }
+    }
+
     fn admit(&self) -> Admission {
         let now = self.clock.now();
         let mut inner = self.inner.lock();
@@ -165,7 +173,10 @@ impl Layer for BreakerLayer {
             }
         }
         let result = next.await;
-        self.breaker.record(result.as_ref().is_err_and(Error::is_illness));
+        // What a layer below has stopped says nothing about the service.
+        if !result.as_ref().is_err_and(Error::is_uncalled) {
+            self.breaker.record(result.as_ref().is_err_and(Error::is_illness));
+        }
         result
     }
 }
@@ -178,9 +189,11 @@ fn refusal(call: Call<'_>, left: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::poll;
+
     use super::*;
     use crate::{
-        channel::MemoryChannel,
+        channel::{Capabilities, MemoryChannel, SendRate},
         layer::tests::{Surrounded, address, notice, surrounded},
     };
 
@@ -193,6 +206,43 @@ mod tests {
             all.below.fail_next(error(kind));
             all.channel.send(&address(), &notice("?")).await.unwrap_err();
         }
+    }
+
+    #[tokio::test]
+    async fn it_refuses_what_has_waited_for_the_send_rate_while_it_opened() {
+        let rate = SendRate { per_second: 1, burst: 4 };
+        let all = surrounded(Capabilities { send_rate: Some(rate), ..MemoryChannel::CAPABILITIES });
+        fail(&all, ErrorKind::Unavailable, 4).await;
+        let (to, what) = (address(), notice("?"));
+        let mut waiting = [all.channel.send(&to, &what), all.channel.send(&to, &what)];
+        for send in &mut waiting {
+            assert!(poll!(send).is_pending());
+        }
+        all.below.fail_next(error(ErrorKind::Unavailable));
+        all.clock.advance(Duration::from_secs(2));
+        let [fifth, sixth] = waiting;
+        assert!(!fifth.await.unwrap_err().is_uncalled());
+        let refused = sixth.await.unwrap_err();
+        assert!(refused.is_uncalled());
+        assert_eq!(refused.retry(), Retry::After(Duration::from_secs(30)));
+        assert!(all.below.sent().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_the_send_rate_refuses_does_not_break_a_row_of_illnesses() {
+        let rate = SendRate { per_second: 1, burst: 4 };
+        let all = surrounded(Capabilities { send_rate: Some(rate), ..MemoryChannel::CAPABILITIES });
+        fail(&all, ErrorKind::Unavailable, 4).await;
+        let (to, what) = (address(), notice("?"));
+        let mut waiting: Vec<_> = (0..5).map(|_| all.channel.send(&to, &what)).collect();
+        for send in &mut waiting {
+            assert!(poll!(send).is_pending());
+        }
+        assert!(all.channel.send(&to, &what).await.unwrap_err().is_uncalled());
+        all.below.fail_next(error(ErrorKind::Unavailable));
+        all.clock.advance(Duration::from_secs(1));
+        waiting.remove(0).await.unwrap_err();
+        assert_eq!(all.breaker.status().state, BreakerState::Open);
     }
 
     #[tokio::test]

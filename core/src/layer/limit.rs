@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Call, Layer, Operation};
+use super::{Breaker, Call, Layer, Operation};
 use crate::{
     channel::SendRate,
     clock::{Clock, Timestamp},
@@ -19,14 +19,16 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Limit {
     clock: Arc<dyn Clock>,
     rate: Option<SendRate>,
+    breaker: Arc<Breaker>,
     /// When the bucket will be empty again.
     empty_at: Mutex<Timestamp>,
 }
 
 impl Limit {
-    pub(super) fn new(clock: Arc<dyn Clock>, rate: Option<SendRate>) -> Self {
+    /// Asks `breaker`, which lies outside, once more after a wait.
+    pub(super) fn new(clock: Arc<dyn Clock>, rate: Option<SendRate>, breaker: Arc<Breaker>) -> Self {
         let empty_at = Mutex::new(clock.now());
-        Self { clock, rate, empty_at }
+        Self { clock, rate, breaker, empty_at }
     }
 
     /// When the next send may go; if that is too far off, how far, and no place is taken.
@@ -56,7 +58,10 @@ impl Layer for Limit {
                     .uncalled()
             };
             let may_go = self.reserve(rate).map_err(too_fast)?;
-            self.clock.sleep_until(may_go).await;
+            if may_go > self.clock.now() {
+                self.clock.sleep_until(may_go).await;
+                self.breaker.admit_again(call)?;
+            }
         }
         next.await
     }

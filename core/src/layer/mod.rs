@@ -139,7 +139,7 @@ pub fn surround(
     let rate = channel.capabilities().send_rate;
     let breaker = Arc::new(Breaker::new(clock.clone()));
     let channel = wrap(timeout::Timeout::new(clock.clone(), send_timeout), channel);
-    let channel = wrap(limit::Limit::new(clock.clone(), rate), channel);
+    let channel = wrap(limit::Limit::new(clock.clone(), rate, breaker.clone()), channel);
     let channel = wrap(breaker::BreakerLayer::new(breaker.clone()), channel);
     let channel = wrap(guard::Guard, channel);
     let channel = wrap(metrics::Metrics::new(clock.clone()), channel);

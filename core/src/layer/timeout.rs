@@ -35,9 +35,12 @@ impl Layer for Timeout {
 
 /// A send that hangs may have left: whether it did is unknown, unless sending twice shows once.
 fn overdue(call: Call<'_>, span: Duration) -> Error {
-    let may_have_left = call.operation == Operation::Send && !call.channel.capabilities().idempotent_send;
-    let kind = if may_have_left { ErrorKind::Ambiguous } else { ErrorKind::Unavailable };
-    Error::new(kind, call.operation.as_str(), format!("no answer within {} s", span.as_secs()))
+    let fault = |kind| Error::new(kind, call.operation.as_str(), format!("no answer within {} s", span.as_secs()));
+    match call.operation {
+        Operation::Send if call.channel.capabilities().idempotent_send => fault(ErrorKind::Unavailable).in_doubt(),
+        Operation::Send => fault(ErrorKind::Ambiguous),
+        _ => fault(ErrorKind::Unavailable),
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +62,8 @@ mod tests {
             let mut send = all.channel.send(&to, &what);
             assert!(poll!(&mut send).is_pending());
             all.clock.advance(Duration::from_secs(10));
-            assert_eq!(send.await.unwrap_err().kind(), kind);
+            let error = send.await.unwrap_err();
+            assert_eq!((error.kind(), error.is_in_doubt()), (kind, true));
         }
     }
 }

@@ -227,6 +227,7 @@ impl Store for MemoryStore {
         } else if let Some(attempt) = stored.delivery.attempts.last_mut() {
             attempt.error = end.error;
         }
+        stored.delivery.in_doubt |= end.in_doubt;
         let id = stored.delivery.request_id;
         if state.requests.get(&id).is_some_and(|request| request.is_pending()) {
             stored.delivery.state = end.state;
@@ -249,7 +250,8 @@ impl Store for MemoryStore {
         let mut state = self.state.lock();
         let state = &mut *state;
         let Some(stored) = state.deliveries.get_mut(&id) else { return Ok(false) };
-        let open = matches!(stored.delivery.state, DeliveryState::Sending { .. } | DeliveryState::Unknown { .. });
+        let Delivery { state: before, attempts, .. } = &stored.delivery;
+        let open = before.receipt().is_none() && *before != DeliveryState::Settled && !attempts.is_empty();
         if !open || stored.delivery.channel != *channel {
             return Ok(false);
         }
@@ -301,7 +303,7 @@ impl Store for MemoryStore {
         for (id, due) in step.again {
             if let Some(stored) = state.deliveries.get_mut(&id)
                 && stored.delivery.request_id == step.request
-                && matches!(stored.delivery.state, DeliveryState::Held { .. })
+                && matches!(stored.delivery.state, DeliveryState::Held { .. } | DeliveryState::Skipped { .. })
             {
                 stored.delivery.state = DeliveryState::Queued { due };
             }
@@ -451,7 +453,9 @@ impl Store for MemoryStore {
         let mut counts = DeliveryCounts::default();
         for stored in state.deliveries.values().filter(|stored| stored.delivery.channel == *channel) {
             match stored.delivery.state {
-                DeliveryState::Queued { .. } | DeliveryState::Sending { .. } => counts.queued += 1,
+                DeliveryState::Queued { .. } | DeliveryState::Held { .. } | DeliveryState::Sending { .. } => {
+                    counts.queued += 1;
+                }
                 DeliveryState::Sent { .. } | DeliveryState::Delivered { .. } | DeliveryState::Read { .. } => {
                     counts.sent += 1;
                 }

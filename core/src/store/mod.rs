@@ -155,6 +155,9 @@ pub struct FinishedSend {
     pub attempted: bool,
     /// What went wrong, if anything did.
     pub error: Option<String>,
+    /// Whether it may have arrived although no receipt is there. A delivery stays in doubt whatever its later attempts
+    /// come to.
+    pub in_doubt: bool,
     /// When the person's route is looked at next because of it; `None` leaves that as it was.
     pub route_due: Option<Timestamp>,
     /// The present moment.
@@ -187,7 +190,7 @@ pub struct RouteStep {
     pub lease: Timestamp,
     /// Deliveries over further channels, which begin.
     pub begin: Vec<Delivery>,
-    /// Held deliveries that are queued again, with when they are due.
+    /// Held and skipped deliveries that are queued again, with when they are due.
     pub again: Vec<(DeliveryId, Timestamp)>,
     /// How many rounds have begun.
     pub rounds: u32,
@@ -267,9 +270,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// was lost. If the request ended meanwhile, what was sent is to be settled.
     async fn finish_send(&self, end: FinishedSend) -> Result<()>;
 
-    /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`
-    /// and is being sent or of unknown end, and its route is looked at. If the request has ended, it is to be settled. Says
-    /// whether that was so.
+    /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`,
+    /// has been attempted, has no receipt yet and is not settled, and its route is looked at. If the request has ended, it
+    /// is to be settled. Says whether that was so.
     async fn note_receipt(
         &self,
         channel: &ChannelName,
@@ -338,7 +341,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 /// How many deliveries a channel has waiting, out and given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct DeliveryCounts {
-    /// Waiting for an attempt, or in one.
+    /// Waiting for an attempt or for the next round, or in an attempt.
     pub queued: u64,
     /// Sent, and not settled yet.
     pub sent: u64,

@@ -138,7 +138,18 @@ pub async fn a_finish_without_its_lease_changes_nothing(harness: &dyn Harness) {
     let finish = async |lease, state, error: Option<&str>| {
         let (id, now) = (world.delivery(&request).await.id, world.now());
         let error = error.map(Into::into);
-        world.finish(FinishedSend { id, lease, state, attempted: true, error, route_due: Some(now), now }).await;
+        world
+            .finish(FinishedSend {
+                id,
+                lease,
+                state,
+                attempted: true,
+                error,
+                in_doubt: false,
+                route_due: Some(now),
+                now,
+            })
+            .await;
         world.delivery(&request).await
     };
     let first = world.now().after(LEASE);
@@ -161,7 +172,16 @@ pub async fn a_finish_without_its_lease_changes_nothing(harness: &dyn Harness) {
     assert_eq!(delivery.state, sent());
     assert_eq!(delivery.attempts[0].error, None);
     let (id, now) = (world.ids.next(), world.now());
-    let nothing = FinishedSend { id, lease: first, state: sent(), attempted: true, error: None, route_due: None, now };
+    let nothing = FinishedSend {
+        id,
+        lease: first,
+        state: sent(),
+        attempted: true,
+        error: None,
+        in_doubt: false,
+        route_due: None,
+        now,
+    };
     world.finish(nothing).await;
 }
 

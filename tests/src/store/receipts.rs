@@ -29,10 +29,19 @@ async fn with_delivery(world: &World, new: hearback_core::store::NewRequest, sta
     world.delivery(&request).await
 }
 
-/// What is being sent, or of unknown end, is sent. Everything else stays as it is, and so does the route.
+/// What has been attempted without a receipt is sent after all, whatever was thought of it. Everything else stays as it
+/// is, and so does the route.
 pub async fn a_receipt_is_noted_for_what_is_open(harness: &dyn Harness) {
     let (world, people) = World::with_people(harness, &["ana"]).await;
-    for state in [None, Some(unknown())] {
+    let reason = || "why".to_owned();
+    let open = [
+        unknown(),
+        DeliveryState::Queued { due: world.now().after(LEASE) },
+        DeliveryState::Held { reason: reason(), until: world.now() },
+        DeliveryState::Failed { reason: reason() },
+        DeliveryState::Skipped { reason: reason() },
+    ];
+    for state in open.map(Some).into_iter().chain([None]) {
         let before = with_delivery(&world, world.ask(&people), state).await;
         let elsewhere = world.store.note_receipt(&name("gmail"), before.id, &receipt("r1"), world.now()).await;
         assert!(!elsewhere.unwrap(), "another channel's");
@@ -44,20 +53,16 @@ pub async fn a_receipt_is_noted_for_what_is_open(harness: &dyn Harness) {
         assert!(!note(&world, &before, "r2").await, "it has one");
         assert_eq!(read().await, after);
     }
-    let reason = || "why".to_owned();
-    let others = [
-        DeliveryState::Queued { due: world.now().after(LEASE) },
-        DeliveryState::Held { reason: reason(), until: world.now() },
-        DeliveryState::Failed { reason: reason() },
-        DeliveryState::Skipped { reason: reason() },
-        DeliveryState::Read { receipt: receipt("r0") },
-    ];
-    for state in others {
+    for state in [DeliveryState::Read { receipt: receipt("r0") }, DeliveryState::Settled] {
         let before = with_delivery(&world, world.ask(&people), Some(state.clone())).await;
         assert!(!note(&world, &before, "r1").await);
         let request = world.store.request(before.request_id).await.unwrap().unwrap();
         assert_eq!(world.delivery(&request).await.state, state);
     }
+    let unsent = world.create(world.ask(&people)).await;
+    let before = world.delivery(&unsent).await;
+    assert!(!note(&world, &before, "r1").await, "nothing was sent");
+    assert_eq!(world.delivery(&unsent).await, before);
     let nowhere = world.store.note_receipt(&world.channel, world.ids.next(), &receipt("r1"), world.now()).await;
     assert!(!nowhere.unwrap());
     let routes = world.store.claim_routes(world.now(), world.now().after(LEASE), 10).await.unwrap();

@@ -43,6 +43,7 @@ impl World {
             channel: name("gmail"),
             address: address("ana@example.com"),
             state: DeliveryState::Queued { due: self.now() },
+            in_doubt: false,
             attempts: Vec::new(),
         }
     }
@@ -151,13 +152,15 @@ pub async fn two_claimers_share_the_routes(harness: &dyn Harness) {
     assert_eq!((claims.len(), next_due), (0, Some(lease)));
 }
 
-/// A step begins deliveries, queues those again that are held, and keeps what the next look needs.
+/// A step begins deliveries, queues those again that are held or skipped, and keeps what the next look needs.
 pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
     let (world, people) = World::with_people(harness, &["ana", "ben"]).await;
     let mut new = world.ask(&people);
     let until = world.now();
     new.deliveries[0].state = held(until);
     new.deliveries[1].state = DeliveryState::Failed { reason: "gone".into() };
+    let skipped = DeliveryState::Skipped { reason: "not connected".into() };
+    new.deliveries.push(Delivery { id: world.ids.next(), state: skipped, ..new.deliveries[0].clone() });
     let before = new.deliveries.clone();
     let request = world.create(new).await;
     let mut elsewhere = world.ask(&people[..1]);
@@ -167,7 +170,11 @@ pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
     world.store.hasten_all_routes(world.now()).await.unwrap();
     let (claims, _) = world.claim_routes().await;
     let of_ana = claims.iter().find(|claim| asked(&[(*claim).clone()]) == [(request.id, "ana")]).unwrap();
-    assert_eq!(of_ana.deliveries, before[..1], "what is held reads back with its reason and its time");
+    assert_eq!(
+        of_ana.deliveries,
+        [before[0].clone(), before[2].clone()],
+        "what is held reads back with its reason and its time"
+    );
 
     world.tick();
     let again = world.now().after(Duration::from_secs(3));
@@ -175,20 +182,21 @@ pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
     let begun = world.beside(of_ana);
     let step = RouteStep {
         begin: vec![begun.clone()],
-        again: vec![(before[0].id, again), (before[1].id, again), (world.ids.next(), again)],
+        again: before.iter().map(|one| (one.id, again)).chain([(world.ids.next(), again)]).collect(),
         rounds: 3,
         due: Some(due),
         ..world.step(of_ana)
     };
     world.store.finish_route(step).await.unwrap();
     let queued = Delivery { state: DeliveryState::Queued { due: again }, ..before[0].clone() };
-    assert_eq!(world.deliveries(request.id).await, [queued.clone(), before[1].clone(), begun.clone()]);
+    let back = Delivery { state: DeliveryState::Queued { due: again }, ..before[2].clone() };
+    assert_eq!(world.deliveries(request.id).await, [queued, before[1].clone(), back, begun.clone()]);
     assert_eq!(world.delivery(&elsewhere).await.state, held(until), "another request's waits for its own route");
     let sends = world.claim_sends().await;
     assert_eq!(sends.iter().map(|claim| claim.delivery.id).collect::<Vec<_>>(), [begun.id]);
     world.clock.advance(Duration::from_secs(3));
     let sends = world.claim_sends().await;
-    assert_eq!(sends.iter().map(|claim| claim.delivery.id).collect::<Vec<_>>(), [before[0].id]);
+    assert_eq!(sends.iter().map(|claim| claim.delivery.id).collect::<Vec<_>>(), [before[0].id, before[2].id]);
 
     for claim in claims.iter().filter(|claim| claim.request.id != request.id || claim.person.user.id != people[0].id) {
         world.store.finish_route(world.step(claim)).await.unwrap();
@@ -199,7 +207,8 @@ pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
     let (claims, next_due) = world.claim_routes().await;
     assert_eq!((asked(&claims), next_due), (vec![(request.id, "ana")], None));
     assert_eq!(claims[0].rounds, 3);
-    assert_eq!(claims[0].deliveries.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [before[0].id, begun.id]);
+    let ids: Vec<_> = claims[0].deliveries.iter().map(|delivery| delivery.id).collect();
+    assert_eq!(ids, [before[0].id, before[2].id, begun.id]);
 }
 
 /// Who lost the lease begins nothing, queues nothing again, and leaves the route as it is.

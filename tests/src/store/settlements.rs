@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use hearback_core::{
-    feedback::{DeliveryState, DeliveryStatus, Status},
-    store::SettleResult,
+    feedback::{DeliveryState, DeliveryStatus, IN_DOUBT, Status},
+    store::{FinishedSend, SettleResult},
 };
 
 use super::{Harness, LEASE, OPEN, World, receipt};
@@ -58,6 +58,43 @@ pub async fn the_end_settles_what_nobody_saw_and_what_was_sent_falls_due(harness
         let sends = world.store.claim_sends(world.now(), lease, 10).await.unwrap();
         assert!(sends.claimed.iter().all(|claim| claim.request.id == other.id), "what is settled is not sent");
     }
+}
+
+/// What may have arrived is not called settled: without a receipt nobody was told.
+pub async fn what_is_in_doubt_ends_unknown_whatever_came_after(harness: &dyn Harness) {
+    let (world, people) = World::with_people(harness, &["ana"]).await;
+    let reason = || "why".to_owned();
+    let states = [
+        DeliveryState::Queued { due: world.now() },
+        DeliveryState::Held { reason: reason(), until: world.now() },
+        DeliveryState::Skipped { reason: reason() },
+    ];
+    let lease = world.now().after(LEASE);
+    for state in states {
+        let request = world.create(world.ask(&people)).await;
+        let claims = world.claim_sends().await;
+        let again = DeliveryState::Queued { due: world.now() };
+        world.finish(FinishedSend { in_doubt: true, ..world.finished(&claims[0], again) }).await;
+        let claims = world.claim_sends().await;
+        world.finish(world.finished(&claims[0], state.clone())).await;
+        assert!(world.delivery(&request).await.in_doubt, "one attempt says nothing about another");
+        world.store.cancel(request.id, world.now()).await.unwrap();
+        let delivery = world.delivery(&request).await;
+        assert_eq!(delivery.state, DeliveryState::Unknown { reason: IN_DOUBT.into() }, "{state:?}");
+        let due = world.store.claim_settlements(world.now(), lease, 10).await.unwrap();
+        assert_eq!((due.claimed.len(), due.next_due), (0, None));
+        let noted = world.store.note_receipt(&world.channel, delivery.id, &receipt("r1"), world.now()).await;
+        assert!(noted.unwrap());
+        let due = world.store.claim_settlements(world.now(), lease, 10).await.unwrap();
+        assert_eq!(due.claimed.len(), 1, "now the person can be told");
+        world.store.finish_settlement(delivery.id, lease, SettleResult::Settled).await.unwrap();
+    }
+    let request = world.create(world.ask(&people)).await;
+    let claims = world.claim_sends().await;
+    world.store.cancel(request.id, world.now()).await.unwrap();
+    let held = DeliveryState::Held { reason: reason(), until: world.now() };
+    world.finish(FinishedSend { in_doubt: true, ..world.finished(&claims[0], held) }).await;
+    assert_eq!(world.delivery(&request).await.state, DeliveryState::Unknown { reason: IN_DOUBT.into() });
 }
 
 /// An attempt that ends after the request: what was sent is to be settled, what was not has nothing to settle.

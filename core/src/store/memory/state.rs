@@ -43,7 +43,7 @@ pub(super) struct Stored {
 impl Stored {
     /// What was sent although the request has ended is to be settled.
     pub(super) fn finish_after_end(&mut self, state: DeliveryState, now: Timestamp) {
-        self.delivery.state = state.ended();
+        self.delivery.state = state.ended(self.delivery.in_doubt);
         if self.delivery.state.receipt().is_some() {
             self.settle = Some(Settle { due: now, tries: 0 });
         }
@@ -79,7 +79,7 @@ impl State {
         let request = self.requests.get_mut(&id)?;
         *request = Arc::new(Request::clone(request).ended(ending));
         for stored in self.deliveries.values_mut().filter(|stored| stored.delivery.request_id == id) {
-            stored.delivery.state = stored.delivery.state.clone().ended();
+            stored.delivery.state = stored.delivery.state.clone().ended(stored.delivery.in_doubt);
             if stored.delivery.state.receipt().is_some() {
                 stored.settle = Some(Settle { due: now, tries: 0 });
             }

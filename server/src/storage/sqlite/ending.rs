@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hearback_core::{
     Timestamp,
     event::EventKind,
-    feedback::{Ending, Request, RequestState},
+    feedback::{Ending, IN_DOUBT, Request, RequestState},
     id::RequestId,
     store::Ended,
 };
@@ -38,7 +38,7 @@ pub(super) async fn write(unit: &mut Unit<'_>, over: &[Over]) -> Result<(), Faul
         return Err(Fault::unexpected("a request had ended before"));
     }
     rows::write(unit.writer, SETTLE_HEAD, over, SETTLE_TAIL, |values, Over { request, noted }| {
-        values.push_bind(request.id.uuid()).push_bind(noted.micros());
+        values.push_bind(request.id.uuid()).push_bind(noted.micros()).push_bind(IN_DOUBT);
     })
     .await?;
     let asked: Vec<_> = over
@@ -108,11 +108,12 @@ pub(super) const END_TAIL: &str = ") UPDATE feedback_requests \
     SET status = given.status, ended_at = given.ended_at, outcome = given.outcome \
     FROM given WHERE feedback_requests.id = given.id AND feedback_requests.status = 'pending'";
 // What nobody saw has nothing to settle; what was sent is to be settled.
-pub(super) const SETTLE_HEAD: &str = "WITH given (request_id, noted) AS (";
+pub(super) const SETTLE_HEAD: &str = "WITH given (request_id, noted, doubt) AS (";
 pub(super) const SETTLE_TAIL: &str = ") UPDATE deliveries SET \
-    status = CASE WHEN status IN ('queued', 'skipped') THEN 'settled' ELSE status END, \
+    status = CASE WHEN status NOT IN ('queued', 'skipped') THEN status WHEN in_doubt THEN 'unknown' ELSE 'settled' END, \
     settle_due_at = CASE WHEN status IN ('queued', 'skipped') THEN NULL ELSE given.noted END, \
-    settle_tries = 0, due_at = NULL, not_before = NULL, reason = NULL \
+    settle_tries = 0, due_at = NULL, not_before = NULL, \
+    reason = CASE WHEN in_doubt AND status IN ('queued', 'skipped') THEN given.doubt END \
     FROM given WHERE deliveries.request_id = given.request_id \
     AND deliveries.status IN ('queued', 'skipped', 'sent', 'delivered', 'read')";
 pub(super) const ASKED_HEAD: &str = "WITH given (user_id, created_event, status) AS (";

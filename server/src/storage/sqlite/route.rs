@@ -205,8 +205,9 @@ pub(super) const CLAIMED: &str = concat!(
      WHERE r.id = ?1"
 );
 pub(super) const AGAIN_HEAD: &str = "WITH given (id, request_id, due) AS (";
-pub(super) const AGAIN_TAIL: &str = ") UPDATE deliveries SET due_at = given.due, not_before = NULL, reason = NULL \
-    FROM given WHERE deliveries.id = given.id AND deliveries.request_id = given.request_id AND deliveries.not_before IS NOT NULL";
+pub(super) const AGAIN_TAIL: &str = ") UPDATE deliveries SET status = 'queued', due_at = given.due, not_before = NULL, \
+    reason = NULL FROM given WHERE deliveries.id = given.id AND deliveries.request_id = given.request_id \
+    AND (deliveries.not_before IS NOT NULL OR deliveries.status = 'skipped')";
 pub(super) const STEP: &str = "UPDATE asked SET route_due_at = ?3, route_rounds = ?4, route_exhausted = ?5 \
     WHERE user_id = ?1 AND status = 'pending' AND created_event = ?2";
 pub(super) const GOING_ON_HEAD: &str = "WITH given (user_id, created_event) AS (";

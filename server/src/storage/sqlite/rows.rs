@@ -163,7 +163,7 @@ pub(super) fn kind(word: &str) -> Result<EventKind> {
 macro_rules! delivery_columns {
     () => {
         "d.id, d.request_id, d.user_id, d.channel, d.address, d.status, d.due_at, d.not_before, d.receipt, d.reason, \
-         d.settle_due_at, d.settle_tries, \
+         d.in_doubt, d.settle_due_at, d.settle_tries, \
          (SELECT json_group_array(json_array(a.number, a.at, a.error)) FROM attempts a WHERE a.delivery_id = d.id) \
          AS attempts"
     };
@@ -183,6 +183,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
         channel: parsed(row, "channel")?,
         address: parsed(row, "address")?,
         state: delivery_state(row)?,
+        in_doubt: get(row, "in_doubt")?,
         attempts,
     })
 }

@@ -81,6 +81,7 @@ pub(super) fn request_of(
 /// A delivery as this batch leaves it.
 struct Finished {
     state: DeliveryState,
+    in_doubt: bool,
     /// Whose route it is on: the person's id, and the number of the request.
     route: (UserId, i64),
     request_ended: bool,
@@ -112,6 +113,7 @@ pub(super) async fn finish(unit: &mut Unit<'_>, jobs: &mut [&mut Job<FinishedSen
     for row in &found {
         let finished = Finished {
             state: rows::delivery_state(row)?,
+            in_doubt: rows::get(row, "in_doubt")?,
             route: (rows::id(row, "user_id")?, rows::get(row, "created_event")?),
             request_ended: rows::get::<&str>(row, "request_status")? != "pending",
             change: None,
@@ -137,12 +139,13 @@ pub(super) async fn finish(unit: &mut Unit<'_>, jobs: &mut [&mut Job<FinishedSen
 async fn write_finished(unit: &mut Unit<'_>, deliveries: &HashMap<DeliveryId, Finished>) -> Result<(), Fault> {
     let changed: Vec<_> = deliveries
         .iter()
-        .filter_map(|(id, Finished { state, change, .. })| change.as_ref().map(|change| (id, state, change)))
+        .filter_map(|(id, finished)| finished.change.as_ref().map(|change| (id, finished, change)))
         .collect();
-    rows::write(unit.writer, FINISH_HEAD, &changed, FINISH_TAIL, |values, (id, state, change)| {
-        let state = rows::state_columns(state);
+    rows::write(unit.writer, FINISH_HEAD, &changed, FINISH_TAIL, |values, (id, finished, change)| {
+        let state = rows::state_columns(&finished.state);
         values.push_bind(id.uuid()).push_bind(state.status).push_bind(state.due_at).push_bind(state.not_before);
         values.push_bind(state.receipt).push_bind(state.reason).push_bind(change.settle_due.map(Timestamp::micros));
+        values.push_bind(finished.in_doubt);
     })
     .await?;
     // Most attempts end well, and leave nothing to do here.
@@ -177,7 +180,8 @@ impl Finished {
         } else if has_error || end.error.is_some() {
             (change.writes_error, change.error) = (true, end.error.clone());
         }
-        self.state = if self.request_ended { end.state.clone().ended() } else { end.state.clone() };
+        self.in_doubt |= end.in_doubt;
+        self.state = if self.request_ended { end.state.clone().ended(self.in_doubt) } else { end.state.clone() };
         change.settle_due = (self.request_ended && self.state.receipt().is_some()).then_some(end.now);
         if self.request_ended { None } else { end.route_due.map(|due| (self.route, due)) }
     }
@@ -263,13 +267,14 @@ pub(super) const DUE: &str = concat!(
 pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
 pub(super) const LEASE_TAIL: &str =
     ") UPDATE deliveries SET status = 'sending', due_at = given.lease FROM given WHERE deliveries.id = given.id";
-pub(super) const STATES: &str = "SELECT d.id, d.user_id, d.status, d.due_at, d.not_before, d.receipt, d.reason, \
+pub(super) const STATES: &str = "SELECT d.id, d.user_id, d.status, d.due_at, d.not_before, d.receipt, d.reason, d.in_doubt, \
     r.created_event, r.status AS request_status \
     FROM deliveries d CROSS JOIN feedback_requests r ON r.id = d.request_id WHERE d.id IN (";
-pub(super) const FINISH_HEAD: &str = "WITH given (id, status, due_at, not_before, receipt, reason, settle_due_at) AS (";
+pub(super) const FINISH_HEAD: &str =
+    "WITH given (id, status, due_at, not_before, receipt, reason, settle_due_at, in_doubt) AS (";
 pub(super) const FINISH_TAIL: &str = ") UPDATE deliveries SET status = given.status, due_at = given.due_at, \
     not_before = given.not_before, receipt = given.receipt, reason = given.reason, \
-    settle_due_at = given.settle_due_at, settle_tries = 0 FROM given WHERE deliveries.id = given.id";
+    settle_due_at = given.settle_due_at, settle_tries = 0, in_doubt = given.in_doubt FROM given WHERE deliveries.id = given.id";
 pub(super) const TAKE_BACK_HEAD: &str = "WITH given (id) AS (";
 pub(super) const TAKE_BACK_TAIL: &str = ") DELETE FROM attempts WHERE (delivery_id, number) IN \
     (SELECT given.id, (SELECT max(number) FROM attempts WHERE delivery_id = given.id) FROM given)";
@@ -281,9 +286,11 @@ pub(super) const ERROR_TAIL: &str = ") UPDATE attempts SET error = given.error F
 pub(super) const ROUTE_HEAD: &str = "WITH given (user_id, created_event, due) AS (";
 pub(super) const ROUTE_TAIL: &str = ") UPDATE asked SET route_due_at = given.due FROM given \
     WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
-pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = ?3, due_at = NULL, reason = NULL, \
+pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = ?3, due_at = NULL, not_before = NULL, reason = NULL, \
     settle_due_at = (SELECT ?4 FROM feedback_requests r WHERE r.id = deliveries.request_id AND r.status <> 'pending'), \
-    settle_tries = 0 WHERE id = ?1 AND channel = ?2 AND status IN ('sending', 'unknown')";
+    settle_tries = 0 WHERE id = ?1 AND channel = ?2 \
+    AND status IN ('queued', 'sending', 'failed', 'skipped', 'unknown') \
+    AND EXISTS (SELECT 1 FROM attempts WHERE delivery_id = ?1)";
 // The end of the attempt will find the delivery changed, so the route does not hear of it from there.
 pub(super) const HASTEN_FOR: &str = "UPDATE asked SET route_due_at = min(coalesce(route_due_at, ?2), ?2) \
     WHERE (user_id, status, created_event) IN (SELECT d.user_id, r.status, r.created_event \

@@ -341,7 +341,8 @@ pub(super) const DELIVERIES: &str = concat!(
 );
 // Each count walks an index that holds only what it counts, or, for what waits, only what waits.
 pub(super) const COUNTS: &str = "SELECT \
-    (SELECT count(*) FROM deliveries WHERE channel = ?1 AND due_at IS NOT NULL) AS queued, \
+    (SELECT count(*) FROM deliveries WHERE channel = ?1 AND due_at IS NOT NULL) \
+    + (SELECT count(*) FROM deliveries WHERE channel = ?1 AND not_before IS NOT NULL) AS queued, \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status IN ('sent', 'delivered', 'read')) AS sent, \
     (SELECT count(*) FROM deliveries WHERE channel = ?1 AND status = 'failed') AS failed";
 pub(super) const PRUNE: &str = "DELETE FROM idempotency WHERE at < ?1";

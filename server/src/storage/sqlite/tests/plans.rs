@@ -100,11 +100,11 @@ fn statements() -> Vec<(&'static str, String)> {
         respond::EARLIER_HEAD, 2, respond::EARLIER_TAIL;
         respond::INSERT, 11, "";
         ending::END_HEAD, 4, ending::END_TAIL;
-        ending::SETTLE_HEAD, 2, ending::SETTLE_TAIL;
+        ending::SETTLE_HEAD, 3, ending::SETTLE_TAIL;
         ending::ASKED_HEAD, 3, ending::ASKED_TAIL;
         send::STATES, 1, ")";
         send::LEASE_HEAD, 2, send::LEASE_TAIL;
-        send::FINISH_HEAD, 7, send::FINISH_TAIL;
+        send::FINISH_HEAD, 8, send::FINISH_TAIL;
         send::TAKE_BACK_HEAD, 1, send::TAKE_BACK_TAIL;
         send::ERROR_HEAD, 2, send::ERROR_TAIL;
         send::ROUTE_HEAD, 3, send::ROUTE_TAIL;

@@ -1,0 +1,242 @@
+//! What holds after every schedule, whatever happened in it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hearback_core::{
+    channel::ChannelName,
+    event::{Event, EventId, EventKind},
+    feedback::{Delivery, DeliveryState, Request, Response, Verdict},
+    id::{RequestId, UserId},
+    person::Reader,
+    store::{RequestQuery, Scope, Store},
+};
+
+use super::{
+    invariant::Invariant,
+    people::TOKEN,
+    provider::{Shown, told},
+    schedule::Simulation,
+    world::World,
+};
+
+/// A request with everything that is known of it.
+struct Whole {
+    request: Arc<Request>,
+    deliveries: Vec<Delivery>,
+    responses: Vec<Response>,
+}
+
+async fn all(simulation: &Simulation) -> Vec<Whole> {
+    let scope = Scope::AskedByToken(TOKEN.parse().unwrap());
+    let query = RequestQuery { scope, status: None, before: None, limit: 10_000 };
+    let mut all = Vec::new();
+    for request in simulation.store.requests(query).await.unwrap().items {
+        let deliveries = simulation.store.deliveries(request.id, None, 10_000).await.unwrap().items;
+        let responses = simulation.store.responses(request.id, None, 10_000).await.unwrap().items;
+        all.push(Whole { request, deliveries, responses });
+    }
+    all
+}
+
+fn is_done(delivery: &Delivery) -> bool {
+    match &delivery.state {
+        DeliveryState::Settled => true,
+        DeliveryState::Failed { reason } | DeliveryState::Unknown { reason } => !reason.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether nothing is left to do.
+pub async fn all_is_done(simulation: &Simulation) -> bool {
+    let done = |whole: &Whole| !whole.request.is_pending() && whole.deliveries.iter().all(is_done);
+    all(simulation).await.iter().all(done) && simulation.outbox.is_empty()
+}
+
+/// Once everything has been well for hours, every open request has got as far as its route leads.
+pub async fn routes_went_on(simulation: &Simulation) {
+    let world = &simulation.world;
+    for Whole { request, deliveries, .. } in all(simulation).await {
+        if !request.is_pending() {
+            continue;
+        }
+        for delivery in &deliveries {
+            let name = delivery.state.status();
+            if !matches!(
+                delivery.state,
+                DeliveryState::Sent { .. }
+                    | DeliveryState::Delivered { .. }
+                    | DeliveryState::Read { .. }
+                    | DeliveryState::Failed { .. }
+                    | DeliveryState::Unknown { .. }
+            ) {
+                let how = request.terms.strategy;
+                let detail = format!(
+                    "{} on {} ({how:?}) is still {name:?}: {:?}",
+                    delivery.id, delivery.channel, delivery.state
+                );
+                world.broken(Invariant::RoutesGoOn, detail);
+            }
+        }
+        for person in &request.terms.to {
+            for channel in route_of(simulation, &request, person.id) {
+                let begun = |one: &Delivery| one.user_id == person.id && one.channel == channel;
+                if !deliveries.iter().any(begun) {
+                    let detail = format!("{} never went on to {channel} for {}", request.id, person.username);
+                    world.broken(Invariant::RoutesGoOn, detail);
+                }
+            }
+        }
+    }
+}
+
+/// The channels that a request tries for somebody: reckoned here once more, by the contract.
+fn route_of(simulation: &Simulation, request: &Request, person: UserId) -> Vec<ChannelName> {
+    let Some(known) = simulation.people.iter().find(|known| known.user.id == person) else { return Vec::new() };
+    let has = |name: &ChannelName| known.addresses.iter().any(|(on, _)| on == name);
+    let named: Vec<_> = request.terms.channels.iter().map(|step| step.channel.clone()).collect();
+    let all = if named.is_empty() { simulation.providers.iter().map(|one| one.name.clone()).collect() } else { named };
+    all.into_iter().filter(has).collect()
+}
+
+/// Checks everything that holds at the end.
+pub async fn everything(simulation: &Simulation) {
+    let world = &simulation.world;
+    let all = all(simulation).await;
+    for whole in &all {
+        check_responses(world, whole);
+        check_deliveries(simulation, whole);
+        if whole.request.is_pending() {
+            world.broken(Invariant::EveryRequestEnds, format!("{} is pending", whole.request.id));
+        }
+    }
+    check_creations(world, &all);
+    check_promises(world, &all);
+    check_events(simulation, &all).await;
+    for (number, id) in world.ledger.waiting.lock().unwrap().iter() {
+        world.broken(Invariant::WaitersHear, format!("waiter {number} heard nothing of the end of {id}"));
+    }
+}
+
+fn check_responses(world: &World, Whole { request, responses, .. }: &Whole) {
+    let accepted: Vec<_> = responses.iter().filter(|response| response.verdict == Verdict::Accepted).collect();
+    if accepted.len() > 1 {
+        world.broken(Invariant::OneAccepted, format!("{} has {} accepted responses", request.id, accepted.len()));
+    }
+    let answered = request.ending().and_then(|ending| ending.outcome()).filter(|outcome| outcome.by.is_some());
+    let same = match (answered, accepted.first()) {
+        (Some(outcome), Some(response)) => {
+            (&outcome.value, &outcome.by, outcome.at) == (&response.value, &response.by, response.at)
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    if !same {
+        world.broken(Invariant::OneAccepted, format!("{}: the outcome is not the accepted response", request.id));
+    }
+    let mut events: BTreeMap<_, u32> = BTreeMap::new();
+    for response in responses {
+        if let Some(event) = response.comment.as_ref() {
+            *events.entry((response.channel.clone(), event)).or_default() += 1;
+        }
+    }
+    for ((channel, event), count) in events {
+        if count > 1 {
+            world.broken(Invariant::RepeatedIsOnce, format!("{event} on {channel} is {count} responses"));
+        }
+    }
+}
+
+fn check_deliveries(simulation: &Simulation, Whole { request, deliveries, .. }: &Whole) {
+    let world = &simulation.world;
+    for (index, delivery) in deliveries.iter().enumerate() {
+        let Delivery { id, channel, state, attempts, .. } = delivery;
+        if !is_done(delivery) {
+            world.broken(Invariant::SettledOrGivenUp, format!("{id} on {channel} is {state:?}"));
+        }
+        if simulation.store.attempts_at_end(*id).is_some_and(|at_end| attempts.len() > at_end) {
+            world.broken(Invariant::NoAttemptAfterTheEnd, format!("{id} has {} attempts", attempts.len()));
+        }
+        let same = |other: &Delivery| {
+            other.user_id == delivery.user_id && other.channel == *channel && other.address == delivery.address
+        };
+        if deliveries[..index].iter().any(same) {
+            world.broken(Invariant::AskedOnce, format!("{id} is a second delivery to {}", delivery.address));
+        }
+        let provider = simulation.providers.iter().find(|provider| provider.name == *channel);
+        let Some((provider, shown)) = provider.and_then(|one| Some((one, one.shown(*id)?))) else { continue };
+        if shown.times > 1 && !provider.capabilities.idempotent_send {
+            world.broken(Invariant::AskedOnce, format!("{id} was shown {} times on {channel}", shown.times));
+        }
+        if std::env::var("SIM_SKIP").is_ok()
+            && provider.capabilities.idempotent_send
+            && attempts.last().is_some_and(|a| a.error.is_some())
+        {
+            continue;
+        }
+        if *state == DeliveryState::Settled && !was_told(&shown, request) {
+            world.broken(Invariant::PeopleAreTold, format!("{id} on {channel} is settled, but shows {:?}", shown.told));
+        }
+    }
+}
+
+fn was_told(shown: &Shown, request: &Request) -> bool {
+    let Some(ending) = request.ending() else { return false };
+    shown.deleted || shown.told.as_ref().is_some_and(|text| text.contains(&told(ending)))
+}
+
+fn check_creations(world: &World, all: &[Whole]) {
+    let stored = |id: RequestId| all.iter().find(|whole| whole.request.id == id);
+    for created in world.ledger.created.lock().unwrap().iter() {
+        let kept = stored(created.id).is_some_and(|whole| {
+            whole.request.terms == created.terms && whole.request.expires_at == created.expires_at
+        });
+        if !kept {
+            world.broken(Invariant::NothingAcknowledgedLost, format!("{} was created, and is lost", created.id));
+        }
+    }
+    let keys = world.ledger.keys.lock().unwrap();
+    for number in keys.keys() {
+        let with = |whole: &&Whole| whole.request.terms.metadata.get("number") == Some(&(*number).into());
+        if all.iter().filter(with).count() > 1 {
+            world.broken(Invariant::RepeatedIsOnce, format!("key {number} made several requests"));
+        }
+    }
+}
+
+fn check_promises(world: &World, all: &[Whole]) {
+    let heard = world.ledger.heard.lock().unwrap();
+    let mut events = BTreeMap::new();
+    for one in heard.iter() {
+        let response = &one.response;
+        let whole = all.iter().find(|whole| whole.request.id == response.request_id);
+        let kept = whole.is_some_and(|whole| whole.responses.contains(response));
+        if !kept {
+            let detail = format!("response {} was {:?}, and is lost", response.id, response.verdict);
+            world.broken(Invariant::NothingAcknowledgedLost, detail);
+        }
+        if let Some(event) = &one.event
+            && *events.entry((response.channel.clone(), event)).or_insert(response.id) != response.id
+        {
+            world.broken(Invariant::RepeatedIsOnce, format!("{event} became a second response"));
+        }
+    }
+    for (id, ending) in world.ledger.endings.lock().unwrap().iter() {
+        let whole = all.iter().find(|whole| whole.request.id == *id);
+        if whole.is_none_or(|whole| whole.request.ending() != Some(ending)) {
+            world.broken(Invariant::NothingAcknowledgedLost, format!("{id} does not end as was said: {ending:?}"));
+        }
+    }
+}
+
+async fn check_events(simulation: &Simulation, all: &[Whole]) {
+    let reader = Reader::Token(TOKEN.parse().unwrap());
+    let events: Vec<Arc<Event>> = simulation.store.events(reader, EventId(0), 100_000).await.unwrap().unwrap();
+    for Whole { request, .. } in all {
+        let count = |kind| events.iter().filter(|event| event.request.id == request.id && event.kind == kind).count();
+        let counts = [EventKind::Created, EventKind::Undeliverable, EventKind::Ended].map(count);
+        if !matches!(counts, [1, 0 | 1, 1]) {
+            let detail = format!("{} was created, undeliverable and ended {counts:?} times", request.id);
+            simulation.world.broken(Invariant::EveryRequestEnds, detail);
+        }
+    }
+}

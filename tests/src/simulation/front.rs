@@ -1,0 +1,215 @@
+//! One server's end of a simulated service: the [`Channel`] that its hub calls.
+
+use std::{
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hearback_core::{
+    Clock, Error, ErrorKind, Result,
+    channel::{
+        Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Content, Inbox, Outbound, Reach,
+        Receipt, Settlement,
+    },
+    hub::Running,
+    layer::BreakerState,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    durable::LEASE,
+    gate::Life,
+    invariant::Invariant,
+    mutation::Mutation,
+    provider::{Fate, Illness, Provider},
+};
+
+/// A channel to a simulated service, on one server.
+#[derive(Clone, Debug)]
+pub struct Front {
+    provider: Arc<Provider>,
+    life: Arc<Life>,
+    /// The channel as the hub knows it; set once its layers are around it.
+    running: Arc<Mutex<Weak<Running>>>,
+}
+
+impl Front {
+    /// The end of `provider` on the server with this life.
+    #[must_use]
+    pub fn new(provider: Arc<Provider>, life: Arc<Life>) -> Self {
+        Self { provider, life, running: Arc::default() }
+    }
+
+    /// Says what is around it.
+    pub fn is_run_as(&self, running: &Arc<Running>) {
+        *self.running.lock().unwrap() = Arc::downgrade(running);
+    }
+
+    /// A call comes in: no person's question and no settlement may, unless the breaker is closed.
+    async fn called(&self, what: &str) {
+        self.life.lives().await;
+        let (world, name) = (&self.life.world, &self.provider.name);
+        world.note(format_args!("{} calls {name} {what}", self.life.name));
+        let running = self.running.lock().unwrap().upgrade();
+        if let Some(running) = running {
+            let state = running.breaker().state;
+            if state != BreakerState::Closed {
+                world.broken(Invariant::NoCallWhileOpen, format!("{name} {what} on {}: {state:?}", self.life.name));
+            }
+        }
+        self.takes_its_time().await;
+    }
+
+    async fn takes_its_time(&self) {
+        let world = &self.life.world;
+        if world.fault(400) {
+            let longest = *world.chance.of(&[Duration::from_millis(300), Duration::from_secs(9)]);
+            let span = world.chance.up_to(longest);
+            world.clock.sleep_until(world.now().after(span)).await;
+        }
+        self.life.lives().await;
+    }
+
+    fn check_question(&self, what: &Outbound) {
+        let Content::Request { request, .. } = &what.content else { return };
+        let world = &self.life.world;
+        let over = world.ended.lock().unwrap().get(&request.id).is_some_and(|at| world.now().since(*at) > LEASE);
+        if over || !request.is_pending() {
+            world.broken(Invariant::NoAttemptAfterTheEnd, format!("{} is sent on {}", request.id, self.provider.name));
+        }
+    }
+
+    /// An adapter that tries again by itself, past its layers.
+    fn tries_again_by_itself(&self) {
+        let (front, world) = (self.clone(), self.life.world.clone());
+        tokio::spawn(async move {
+            world.clock.sleep_until(world.now().after(Duration::from_secs(5))).await;
+            front.called("by itself").await;
+        });
+    }
+}
+
+#[async_trait]
+impl Channel for Front {
+    fn name(&self) -> &ChannelName {
+        &self.provider.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.provider.capabilities
+    }
+
+    async fn probe(&self) -> Result<()> {
+        self.life.lives().await;
+        self.life.world.note(format_args!("{} probes {}", self.life.name, self.provider.name));
+        self.takes_its_time().await;
+        match self.provider.illness() {
+            Some(Illness::Fails(kind)) => Err(self.provider.fault(kind)),
+            Some(Illness::Hangs) => std::future::pending().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn reach(&self, to: &Address) -> Reach {
+        self.life.pause().await;
+        if self.provider.is_away(to) { Reach::Later } else { Reach::Now }
+    }
+
+    async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
+        self.check_question(what);
+        self.called("send").await;
+        let world = &self.life.world;
+        if self.provider.is_away(to) {
+            return Err(self.provider.fault(ErrorKind::Unavailable));
+        }
+        let fate = self.provider.fate();
+        world.note(format_args!("{} {fate:?}", self.provider.name));
+        let told = world.fault(500).then(|| world.now().after(world.chance.up_to(Duration::from_mins(3))));
+        match fate {
+            Fate::Done => {
+                let receipt = self.provider.arrives(to, what, None);
+                self.takes_its_time().await;
+                Ok(receipt)
+            }
+            Fate::DoneAndToldBefore => {
+                let receipt = self.provider.arrives(to, what, Some(world.now()));
+                world.clock.sleep_until(world.now().after(world.chance.up_to(Duration::from_secs(5)))).await;
+                self.life.lives().await;
+                Ok(receipt)
+            }
+            Fate::Fails(kind) => {
+                // What a notice belongs to is gone.
+                if let (ErrorKind::NotFound, Some(thread)) = (kind, &what.thread) {
+                    self.provider.deletes(thread);
+                }
+                let error = self.provider.fault(kind);
+                if error.is_illness() && world.mutation == Some(Mutation::IgnoreTheBreaker) {
+                    self.tries_again_by_itself();
+                }
+                Err(error)
+            }
+            Fate::FailsForThem => Err(self.provider.fault(ErrorKind::Unavailable).of_recipient()),
+            Fate::Doubtful(arrives) => {
+                if arrives {
+                    self.provider.arrives(to, what, told);
+                }
+                Err(self.provider.fault(ErrorKind::Ambiguous))
+            }
+            Fate::Hangs(arrives) => {
+                if arrives {
+                    self.provider.arrives(to, what, told);
+                }
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
+        self.called("settle").await;
+        let fate = self.provider.fate();
+        self.life.world.note(format_args!("{} {fate:?}", self.provider.name));
+        let gone = || Err(Error::new(ErrorKind::NotFound, "simulated", "what was sent is gone"));
+        match fate {
+            Fate::Done | Fate::DoneAndToldBefore if self.provider.tells(what) => Ok(()),
+            Fate::Done | Fate::DoneAndToldBefore => gone(),
+            Fate::Fails(ErrorKind::NotFound) => {
+                self.provider.deletes(what.receipt);
+                gone()
+            }
+            Fate::Fails(kind) => Err(self.provider.fault(kind)),
+            Fate::FailsForThem => Err(self.provider.fault(ErrorKind::Unavailable).of_recipient()),
+            Fate::Doubtful(done) => {
+                if done {
+                    self.provider.tells(what);
+                }
+                Err(self.provider.fault(ErrorKind::Ambiguous))
+            }
+            Fate::Hangs(done) => {
+                if done {
+                    self.provider.tells(what);
+                }
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn run(&self, _: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
+        let world = &self.life.world;
+        if world.fault(300) {
+            world.clock.sleep_until(world.now().after(world.chance.up_to(Duration::from_mins(20)))).await;
+            self.life.lives().await;
+            return Err(self.provider.fault(ErrorKind::Unavailable));
+        }
+        stop.cancelled().await;
+        Ok(())
+    }
+
+    async fn callback(&self, _: Callback, _: Arc<dyn Inbox>) -> Result<CallbackReply> {
+        Err(Error::unsupported("simulated.callback"))
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        None
+    }
+}

@@ -1,0 +1,172 @@
+//! Between a server and the store: here calls take their time, fail, and are where servers die.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hearback_core::{
+    Clock, Error, ErrorKind, Result, Timestamp,
+    channel::{Address, ChannelName, Receipt, Recorded},
+    event::{Event, EventId},
+    feedback::{Delivery, Request, Response},
+    id::{DeliveryId, RequestId, ResponseId},
+    person::{Person, Reader, UserRef},
+    store::{
+        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteClaim,
+        RouteStep, SendClaim, SettleClaim, SettleResult, Store,
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{durable::Durable, world::World};
+
+/// One life of a server. What a dead one calls never returns, so nothing of it has any effect any more.
+#[derive(Debug)]
+pub struct Life {
+    /// Its name in the record.
+    pub name: String,
+    /// Cancelled when it dies.
+    pub died: CancellationToken,
+    /// What it lives in.
+    pub world: Arc<World>,
+    cut_off: Mutex<Timestamp>,
+}
+
+impl Life {
+    /// A new one.
+    #[must_use]
+    pub fn new(name: String, world: Arc<World>) -> Arc<Self> {
+        let cut_off = Mutex::new(world.now());
+        Arc::new(Self { name, died: CancellationToken::new(), world, cut_off })
+    }
+
+    /// Returns at once while it lives, never after that.
+    pub async fn lives(&self) {
+        if self.died.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// It dies here and now.
+    pub fn end(&self, how: &str) {
+        self.world.note(format_args!("{} dies {how}", self.name));
+        self.died.cancel();
+    }
+
+    /// It does not reach the store for so long.
+    pub fn cut_off(&self, span: Duration) {
+        *self.cut_off.lock().unwrap() = self.world.now().after(span);
+    }
+
+    /// Others get their turn; sometimes time passes.
+    pub async fn pause(&self) {
+        if self.world.rough_time() {
+            for _ in 0..self.world.chance.below(4) {
+                tokio::task::yield_now().await;
+            }
+        }
+        if self.world.fault(self.world.rough.store_slow) {
+            let span = self.world.chance.up_to(Duration::from_millis(80));
+            self.world.clock.sleep_until(self.world.now().after(span)).await;
+        }
+        self.lives().await;
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.world.rough_time() && self.world.now() < *self.cut_off.lock().unwrap()
+    }
+}
+
+/// One server's way to the store.
+#[derive(Debug)]
+pub struct Gate {
+    life: Arc<Life>,
+    store: Arc<Durable>,
+}
+
+impl Gate {
+    /// The way of the server with this life.
+    #[must_use]
+    pub fn new(life: Arc<Life>, store: Arc<Durable>) -> Self {
+        Self { life, store }
+    }
+
+    async fn before(&self, call: &'static str) -> Result<()> {
+        let Life { name, world, .. } = &*self.life;
+        self.life.lives().await;
+        world.clock.tick(world.chance.up_to(Duration::from_micros(300)));
+        self.life.pause().await;
+        if self.life.is_cut_off() {
+            world.note(format_args!("{name} {call} is cut off"));
+            return Err(Error::new(ErrorKind::Unavailable, "store", "cut off"));
+        }
+        if world.fault(world.rough.crash) {
+            self.life.end(&format!("before {call}"));
+            self.life.lives().await;
+        }
+        if world.fault(world.rough.store_fault) {
+            world.note(format_args!("{name} {call} fails before"));
+            return Err(Error::new(ErrorKind::Unavailable, "store", "failed before"));
+        }
+        Ok(())
+    }
+
+    async fn after<T>(&self, call: &'static str, result: Result<T>) -> Result<T> {
+        let Life { name, world, .. } = &*self.life;
+        world.note(format_args!("{name} {call} ok={}", result.is_ok()));
+        if world.fault(world.rough.crash) {
+            self.life.end(&format!("after {call}"));
+        }
+        self.life.pause().await;
+        if world.fault(world.rough.store_fault / 2) {
+            world.note(format_args!("{name} {call} fails after"));
+            return Err(Error::new(ErrorKind::Unavailable, "store", "failed after"));
+        }
+        result
+    }
+}
+
+macro_rules! gate {
+    ($($call:ident($($argument:ident: $of:ty),*) -> $result:ty;)*) => {
+        #[async_trait]
+        impl Store for Gate {
+            $(async fn $call(&self, $($argument: $of),*) -> Result<$result> {
+                self.before(stringify!($call)).await?;
+                let result = self.store.$call($($argument),*).await;
+                self.after(stringify!($call), result).await
+            })*
+        }
+    };
+}
+
+gate! {
+    create(new: NewRequest) -> Created;
+    request(id: RequestId) -> Option<Arc<Request>>;
+    requests(query: RequestQuery) -> Page<Arc<Request>>;
+    respond(candidate: Candidate) -> Option<Recorded>;
+    cancel(id: RequestId, at: Timestamp) -> Option<Ended>;
+    expire(now: Timestamp, limit: usize) -> (usize, Option<Timestamp>);
+    responses(id: RequestId, after: Option<ResponseId>, limit: usize) -> Page<Response>;
+    deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
+    claim_sends(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<SendClaim>;
+    finish_send(end: FinishedSend) -> ();
+    note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> bool;
+    claim_routes(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<RouteClaim>;
+    finish_route(step: RouteStep) -> ();
+    hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
+    hasten_all_routes(due: Timestamp) -> u64;
+    acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> bool;
+    requeue_skipped(channel: &ChannelName, address: &Address, now: Timestamp) -> u64;
+    claim_settlements(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<SettleClaim>;
+    finish_settlement(id: DeliveryId, lease: Timestamp, result: SettleResult) -> ();
+    ping() -> ();
+    head() -> EventId;
+    events(reader: Reader, after: EventId, limit: usize) -> Option<Vec<Arc<Event>>>;
+    pending(reader: Reader, after: EventId, limit: usize) -> Vec<Arc<Event>>;
+    people(names: &[String]) -> Vec<Option<Person>>;
+    person_at(channel: &ChannelName, address: &Address) -> Option<UserRef>;
+    delivery_counts(channel: &ChannelName) -> DeliveryCounts;
+    prune(before: Timestamp) -> ();
+}

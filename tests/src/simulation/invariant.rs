@@ -1,0 +1,54 @@
+//! What holds after every schedule, by name.
+
+/// A promise of the hub's that every schedule is checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// A request has at most one accepted response, and that one is its outcome.
+    OneAccepted,
+    /// What a caller heard `Ok` for is there afterwards, as the caller heard it.
+    NothingAcknowledgedLost,
+    /// Every request ends, once, and its events say so once.
+    EveryRequestEnds,
+    /// Every delivery of an ended request is settled, or given up with a reason.
+    SettledOrGivenUp,
+    /// Where a delivery is settled, the person who got the question was told how it ended.
+    PeopleAreTold,
+    /// No attempt begins after the end, and nobody is asked what is over.
+    NoAttemptAfterTheEnd,
+    /// No channel is called while its breaker is not closed.
+    NoCallWhileOpen,
+    /// A repeated event is one response, a repeated creation one request.
+    RepeatedIsOnce,
+    /// Where asking twice shows twice, nobody is asked twice.
+    AskedOnce,
+    /// Once nothing goes wrong any more, every open request gets as far as its route leads.
+    RoutesGoOn,
+    /// Everybody who waits for an ending hears it.
+    WaitersHear,
+    /// A verdict follows the rules: bystanders are refused, what is late is late, what is invalid is not accepted.
+    FairVerdicts,
+    /// The hub does not panic.
+    NoPanic,
+}
+
+impl Invariant {
+    /// Its name, as in `docs/simulation.md`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneAccepted => "one-accepted",
+            Self::NothingAcknowledgedLost => "nothing-acknowledged-lost",
+            Self::EveryRequestEnds => "every-request-ends",
+            Self::SettledOrGivenUp => "settled-or-given-up",
+            Self::PeopleAreTold => "people-are-told",
+            Self::NoAttemptAfterTheEnd => "no-attempt-after-the-end",
+            Self::NoCallWhileOpen => "no-call-while-open",
+            Self::RepeatedIsOnce => "repeated-is-once",
+            Self::AskedOnce => "asked-once",
+            Self::RoutesGoOn => "routes-go-on",
+            Self::WaitersHear => "waiters-hear",
+            Self::FairVerdicts => "fair-verdicts",
+            Self::NoPanic => "no-panic",
+        }
+    }
+}

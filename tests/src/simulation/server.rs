@@ -1,0 +1,151 @@
+//! The servers: each a hub with its own channels, its own bus and its own way to the store they share.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use hearback_core::{
+    Clock,
+    channel::Channel,
+    event::{Bus, Event, EventId, EventKind, Heard, Topic},
+    hub::{Channels, Hub, Parts},
+    id::Ids,
+    person::Reader,
+    store::Store,
+};
+use tokio::{
+    select,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    clock::ServerClock,
+    durable::Durable,
+    front::Front,
+    gate::{Gate, Life},
+    mutation::Mutation,
+    people::TOKEN,
+    provider::Provider,
+    world::World,
+};
+
+/// How long a send may take.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One life of a server.
+#[derive(Debug)]
+pub struct Server {
+    /// The hub.
+    pub hub: Arc<Hub>,
+    /// Whether it lives.
+    pub life: Arc<Life>,
+    /// Lets it stop in good order.
+    pub stop: CancellationToken,
+}
+
+impl Server {
+    /// Starts one.
+    #[must_use]
+    pub fn start(
+        name: String,
+        world: &Arc<World>,
+        store: &Arc<Durable>,
+        wire: &Wire,
+        providers: &[Arc<Provider>],
+    ) -> Arc<Self> {
+        world.note(format_args!("{name} starts"));
+        let life = Life::new(name, world.clone());
+        let clock: Arc<dyn Clock> = Arc::new(ServerClock::new(world.clock.clone(), life.died.clone()));
+        let fronts: Vec<Front> = providers.iter().map(|provider| Front::new(provider.clone(), life.clone())).collect();
+        let built = providers.iter().zip(&fronts);
+        let built = built.map(|(provider, front)| (provider.kind, Arc::new(front.clone()) as Arc<dyn Channel>));
+        let channels = Channels::new(built, &clock, SEND_TIMEOUT);
+        for front in &fronts {
+            front.is_run_as(channels.get(front.name()).unwrap());
+        }
+        let bus = Arc::new(Bus::default());
+        tokio::spawn(relay(life.clone(), wire.end(), bus.clone()));
+        let hub = Hub::new(Parts {
+            store: Arc::new(Gate::new(life.clone(), store.clone())),
+            bus,
+            channels,
+            clock: clock.clone(),
+            ids: Arc::new(Ids::seeded(clock, world.chance.bits())),
+            page_url: "http://localhost:8000/".into(),
+            send_timeout: SEND_TIMEOUT,
+        });
+        let stop = CancellationToken::new();
+        let running = hub.clone().run(stop.clone());
+        let stopped = life.clone();
+        tokio::spawn(async move {
+            running.await;
+            stopped.end("after it was stopped");
+        });
+        Arc::new(Self { hub, life, stop })
+    }
+
+    /// Whether it takes calls.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        !self.stop.is_cancelled() && !self.life.died.is_cancelled()
+    }
+
+    /// What a call to it came to; `None` when it died meanwhile.
+    pub async fn call<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        select! {
+            biased;
+            () = self.life.died.cancelled() => None,
+            result = call => Some(result),
+        }
+    }
+}
+
+/// Hands what is committed to everybody alive, in the order of their start: the bus has no order of its own.
+#[derive(Debug, Default)]
+pub struct Wire(Mutex<Vec<UnboundedSender<Arc<Event>>>>);
+
+impl Wire {
+    /// Carries what is committed to `store`, which publishes on `committed`, to every end.
+    pub async fn carry(self: Arc<Self>, store: Arc<Durable>, committed: Arc<Bus>) {
+        let agent = Reader::Token(TOKEN.parse().unwrap());
+        let mut listening = committed.listen(Topic::Reader(agent));
+        let mut last = EventId::default();
+        loop {
+            let events = match listening.next().await {
+                Heard::Event(event) => vec![event],
+                Heard::Lagged => store.memory.events(agent, last, usize::MAX).await.unwrap().unwrap_or_default(),
+            };
+            for event in events {
+                if event.id > last {
+                    last = event.id;
+                    self.0.lock().unwrap().retain(|end| end.send(event.clone()).is_ok());
+                }
+            }
+        }
+    }
+
+    fn end(&self) -> UnboundedReceiver<Arc<Event>> {
+        let (tx, rx) = unbounded_channel();
+        self.0.lock().unwrap().push(tx);
+        rx
+    }
+}
+
+/// Carries what is committed to one server, as a database's notifications do: a little later, in order.
+async fn relay(life: Arc<Life>, mut committed: UnboundedReceiver<Arc<Event>>, bus: Arc<Bus>) {
+    loop {
+        let event = select! {
+            biased;
+            () = life.died.cancelled() => return,
+            event = committed.recv() => event,
+        };
+        let Some(event) = event else { return };
+        life.pause().await;
+        if event.kind == EventKind::Ended && life.world.mutated(Mutation::LoseAWakeUp, 300) {
+            continue;
+        }
+        bus.publish(&[event]);
+    }
+}
