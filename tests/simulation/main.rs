@@ -1,17 +1,22 @@
 //! Thousands of seeded schedules against two hubs: see `docs/simulation.md`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and shows what led to it")]
+
 use std::{
     env,
     sync::atomic::{AtomicU64, Ordering},
     thread,
 };
 
-use hearback_tests::simulation::{Mutation, Outcome, run};
+use hearback_tests::simulation::{Invariant, Mutation, Outcome, run};
 
 /// How many schedules a run makes unless `SIMULATION_RUNS` says otherwise.
-const RUNS: u64 = 2000;
+const RUNS: u64 = 4000;
 /// How many schedules a mutation has to escape to go uncaught.
 const MUTATED_RUNS: u64 = 300;
+
+/// How many lines of a failing schedule are shown; replaying it shows them all.
+const LINES_SHOWN: usize = 200;
 
 fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
@@ -41,10 +46,10 @@ fn find(first: u64, runs: u64, mutation: Option<Mutation>) -> Option<Outcome> {
     })
 }
 
-/// Shows what happened by a seed, and fails if it broke a promise.
-fn show(seed: u64) {
+/// Shows the last of what happened by a seed, and fails if it broke a promise.
+fn show(seed: u64, last: usize) {
     let outcome = run(seed, None, true);
-    for line in outcome.lines {
+    for line in &outcome.lines[outcome.lines.len().saturating_sub(last)..] {
         println!("{line}");
     }
     let Some(violation) = outcome.violation else { return };
@@ -56,12 +61,12 @@ fn show(seed: u64) {
 #[test]
 fn every_schedule_keeps_every_promise() {
     if let Some(seed) = setting("SIMULATION_SEED") {
-        return show(seed);
+        return show(seed, usize::MAX);
     }
     let first = setting("SIMULATION_FIRST").unwrap_or(1);
     let runs = setting("SIMULATION_RUNS").unwrap_or(RUNS);
     if let Some(outcome) = find(first, runs, None) {
-        show(outcome.seed);
+        show(outcome.seed, LINES_SHOWN);
         panic!("seed {} broke {:?}, but not when it was run again", outcome.seed, outcome.violation);
     }
 }
@@ -76,9 +81,20 @@ fn a_seed_is_one_schedule() {
 }
 
 #[test]
+fn the_documentation_names_every_promise_and_every_mutation() {
+    let text = include_str!("../../docs/simulation.md");
+    let names = Invariant::ALL.map(Invariant::name).into_iter().chain(Mutation::ALL.map(Mutation::name));
+    let missing: Vec<_> = names.filter(|name| !text.contains(&format!("\n| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn every_mutation_is_caught() {
     for mutation in Mutation::ALL {
         let caught = find(1, MUTATED_RUNS, Some(mutation));
-        println!("{}: {:?}", mutation.name(), caught.map(|outcome| (outcome.seed, outcome.violation)));
+        let caught = caught.unwrap_or_else(|| panic!("{} escapes {MUTATED_RUNS} schedules", mutation.name()));
+        let violation = caught.violation.unwrap();
+        println!("{}: seed {} breaks {violation}", mutation.name(), caught.seed);
+        assert!(mutation.breaks().contains(&violation.invariant), "{} breaks {violation}", mutation.name());
     }
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    BATCH, Hub, STORE_PAUSE, backoff,
+    BATCH, Hub, OnDrop, STORE_PAUSE, backoff,
     route::{self, Next, Situation, Stop},
 };
 use crate::{
@@ -192,9 +192,8 @@ impl Hub {
     /// Somebody can be reached again: what was skipped for them is sent.
     pub(super) async fn connected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
         self.absences.end(channel, address);
-        if self.store.requeue_skipped(channel, address, self.clock.now()).await? > 0 {
-            self.sends_due.notify_one();
-        }
+        let _wake = OnDrop(|| self.sends_due.notify_one());
+        self.store.requeue_skipped(channel, address, self.clock.now()).await?;
         Ok(())
     }
 
@@ -202,9 +201,8 @@ impl Hub {
     pub(super) async fn disconnected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
         let now = self.clock.now();
         self.absences.begin(channel, address, now);
-        if self.store.hasten_routes(channel, address, now.after(AWAY_AFTER)).await? > 0 {
-            self.routes_due.notify_one();
-        }
+        let _wake = OnDrop(|| self.routes_due.notify_one());
+        self.store.hasten_routes(channel, address, now.after(AWAY_AFTER)).await?;
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ use hearback_core::{
 use super::{invariant::Invariant, mutation::Mutation, world::World};
 
 /// After its end a question may be on its way for as long as a lease lasts.
-pub const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_mins(1);
 
 /// The store that all servers share.
 #[derive(Debug)]

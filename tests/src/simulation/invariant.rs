@@ -23,6 +23,8 @@ pub enum Invariant {
     AskedOnce,
     /// Once nothing goes wrong any more, every open request gets as far as its route leads.
     RoutesGoOn,
+    /// Where nothing slows a server down, due work begins at once, not when somebody looks again after a while.
+    DueWorkBegins,
     /// Everybody who waits for an ending hears it.
     WaitersHear,
     /// A verdict follows the rules: bystanders are refused, what is late is late, what is invalid is not accepted.
@@ -32,6 +34,24 @@ pub enum Invariant {
 }
 
 impl Invariant {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::OneAccepted,
+        Self::NothingAcknowledgedLost,
+        Self::EveryRequestEnds,
+        Self::SettledOrGivenUp,
+        Self::PeopleAreTold,
+        Self::NoAttemptAfterTheEnd,
+        Self::NoCallWhileOpen,
+        Self::RepeatedIsOnce,
+        Self::AskedOnce,
+        Self::RoutesGoOn,
+        Self::DueWorkBegins,
+        Self::WaitersHear,
+        Self::FairVerdicts,
+        Self::NoPanic,
+    ];
+
     /// Its name, as in `docs/simulation.md`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -46,6 +66,7 @@ impl Invariant {
             Self::RepeatedIsOnce => "repeated-is-once",
             Self::AskedOnce => "asked-once",
             Self::RoutesGoOn => "routes-go-on",
+            Self::DueWorkBegins => "due-work-begins",
             Self::WaitersHear => "waiters-hear",
             Self::FairVerdicts => "fair-verdicts",
             Self::NoPanic => "no-panic",

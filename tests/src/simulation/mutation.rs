@@ -2,6 +2,8 @@
 //!
 //! They live in what surrounds the hub, so that no line of production code knows of them.
 
+use super::invariant::Invariant;
+
 /// Something wrong with the hub, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
@@ -44,6 +46,28 @@ impl Mutation {
         Self::RepeatAnEvent,
         Self::ForgetADeadline,
     ];
+
+    /// The promises of which it may break one first.
+    #[must_use]
+    pub const fn breaks(self) -> &'static [Invariant] {
+        match self {
+            Self::SkipTheConditionalUpdate => &[Invariant::OneAccepted, Invariant::FairVerdicts],
+            Self::DropASettle => &[Invariant::PeopleAreTold],
+            // Who was asked twice sees two questions, of which one is settled.
+            Self::ForgetALease => &[Invariant::AskedOnce, Invariant::PeopleAreTold],
+            Self::LoseAnAcknowledgedAnswer => &[Invariant::NothingAcknowledgedLost],
+            // The repeated creation is stored, as another request.
+            Self::AcknowledgeBeforeTheCommit => &[Invariant::NothingAcknowledgedLost, Invariant::RepeatedIsOnce],
+            Self::AskAfterTheEnd => &[Invariant::NoAttemptAfterTheEnd],
+            Self::IgnoreTheBreaker => &[Invariant::NoCallWhileOpen],
+            Self::ForgetARound => &[Invariant::RoutesGoOn],
+            Self::LoseAWakeUp => &[Invariant::WaitersHear],
+            Self::RepeatAnEvent => &[Invariant::RepeatedIsOnce],
+            Self::ForgetADeadline => {
+                &[Invariant::EveryRequestEnds, Invariant::SettledOrGivenUp, Invariant::DueWorkBegins]
+            }
+        }
+    }
 
     /// Its name, as in `docs/simulation.md`.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
-/// A generator (SplitMix64) that many share.
+/// A generator (`SplitMix64`) that many share.
 #[derive(Debug)]
 pub struct Chance(Mutex<u64>);
 
@@ -61,6 +61,8 @@ impl Chance {
 /// what hides behind a frequent fault is found in those that do not have it.
 #[derive(Clone, Copy, Debug)]
 pub struct Roughness {
+    /// Nothing stops a server or slows it down, so that whatever is late is late by the hub's own fault.
+    pub swift: bool,
     /// A server dies at a call of the store, before or after it.
     pub crash: usize,
     /// A call of the store fails, before or after it took effect.
@@ -71,18 +73,23 @@ pub struct Roughness {
     pub channel_fault: usize,
     /// What a provider told the hub is told again.
     pub repeated: usize,
+    /// Whoever calls a server hangs up before it has answered.
+    pub hang_up: usize,
 }
 
 impl Roughness {
     /// That of one schedule.
     #[must_use]
     pub fn draw(chance: &Chance) -> Self {
+        let swift = chance.happens(200);
         Self {
-            crash: *chance.of(&[0, 2, 8, 20]),
-            store_fault: *chance.of(&[0, 5, 30, 120]),
-            store_slow: *chance.of(&[0, 50, 300]),
+            swift,
+            crash: if swift { 0 } else { *chance.of(&[0, 2, 8, 20]) },
+            store_fault: if swift { 0 } else { *chance.of(&[0, 5, 30, 120]) },
+            store_slow: if swift { 0 } else { *chance.of(&[0, 50, 300]) },
             channel_fault: *chance.of(&[0, 150, 400, 800]),
             repeated: *chance.of(&[0, 100, 300]),
+            hang_up: *chance.of(&[0, 50, 200]),
         }
     }
 }

@@ -156,6 +156,7 @@ impl Simulation {
             }
             // A start looks at everything anew, and so hides what the hub has forgotten: some schedules have none.
             Act::Crash | Act::Stop if self.world.rough.crash == 0 => {}
+            Act::CutOff if self.world.rough.swift => {}
             Act::Crash => {
                 let server = chance.of(&self.servers.lock().unwrap()).clone();
                 if !server.life.died.is_cancelled() {
@@ -284,6 +285,10 @@ impl Simulation {
         loop {
             self.tell_what_is_due();
             idle.reached().await;
+            // Until then none of these servers has died.
+            if self.world.rough.swift && self.world.rough_time() {
+                check::due_work_has_begun(self).await;
+            }
             let Some(next) = self.world.clock.next().filter(|next| *next <= until) else { break };
             if wakes >= WAKES_MAX && next.since(self.world.now()) > STEP_MAX {
                 break;

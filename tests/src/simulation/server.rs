@@ -92,12 +92,24 @@ impl Server {
         !self.stop.is_cancelled() && !self.life.died.is_cancelled()
     }
 
-    /// What a call to it came to; `None` when it died meanwhile.
+    /// What a call to it came to; `None` when it died meanwhile, or the caller hung up.
     pub async fn call<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        let world = &self.life.world;
+        let hangs_up = world.fault(world.rough.hang_up);
+        let patience = async {
+            if !hangs_up {
+                return std::future::pending().await;
+            }
+            for _ in 0..world.chance.below(12) {
+                tokio::task::yield_now().await;
+            }
+            world.note(format_args!("a caller of {} hangs up", self.life.name));
+        };
         select! {
             biased;
             () = self.life.died.cancelled() => None,
             result = call => Some(result),
+            () = patience => None,
         }
     }
 }
