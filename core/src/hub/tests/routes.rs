@@ -354,6 +354,53 @@ async fn what_is_harmless_to_send_twice_is_tried_again_after_an_unknown_end() {
 }
 
 #[tokio::test]
+async fn what_may_have_arrived_is_not_called_settled_when_the_end_comes_before_another_try() {
+    let world = World::new(Capabilities { idempotent_send: true, ..MemoryChannel::CAPABILITIES });
+    for doubtful in [error(ErrorKind::Ambiguous), error(ErrorKind::Unavailable).in_doubt()] {
+        world.channel.fail_next(doubtful);
+        let request = world.ask_ana(json!({})).await;
+        world.calm().await;
+        assert_eq!(world.statuses(&request).await, [Queued]);
+        world.answer(&request, 0, json!("approved")).await;
+        assert_eq!(world.statuses(&request).await, [Unknown]);
+    }
+    world.channel.fail_next(error(ErrorKind::Unavailable));
+    let request = world.ask_ana(json!({})).await;
+    world.calm().await;
+    assert_eq!(world.statuses(&request).await, [Queued]);
+    world.answer(&request, 0, json!("approved")).await;
+    assert_eq!(world.statuses(&request).await, [Settled], "nobody saw it");
+}
+
+#[tokio::test]
+async fn a_broadcast_tries_again_what_failed_before_its_last_attempt_ended() {
+    let slow = Capabilities { send_rate: Some(SendRate { per_second: 1, burst: 1 }), ..MemoryChannel::CAPABILITIES };
+    let world = World::with(&[("slow", slow), ("quick", MemoryChannel::CAPABILITIES)]);
+    let before = world.ask_ana(json!({})).await;
+    world.until(&before, &[Sent]).await;
+    world.all[1].fail_next(error(ErrorKind::Unavailable));
+    let request = world.ask_ana(json!({"strategy": "broadcast"})).await;
+    world.until(&request, &[Sending, Queued]).await;
+    world.pass(Duration::from_secs(1)).await;
+    world.until(&request, &[Sent, Queued]).await;
+    world.pass(Duration::from_secs(1)).await;
+    world.until(&request, &[Sent, Sent]).await;
+}
+
+#[tokio::test]
+async fn who_is_back_without_a_word_of_it_is_asked_after_the_next_start() {
+    let world = World::plain();
+    world.channel.set_connected(&address("ana"), false);
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Skipped]).await;
+    world.channel.set_connected(&address("ana"), true);
+    tokio::spawn(world.hub.clone().run(world.stop.clone()));
+    world.calm().await;
+    world.pass(Duration::from_secs(10)).await;
+    world.until(&request, &[Sent]).await;
+}
+
+#[tokio::test]
 async fn a_settlement_outlives_an_open_breaker() {
     let world = World::plain();
     let request = world.ask_ana(json!({})).await;
