@@ -32,6 +32,7 @@ impl Harness for Memory {
             send_rate: Some(rate),
             edit: false,
             threads: false,
+            messages: false,
             ..all
         };
         vec![all, narrow, Capabilities { idempotent_send: true, ..all }]
@@ -47,6 +48,10 @@ impl Harness for Memory {
 
     fn signatures() -> Applies {
         Applies::No(NO_INBOUND)
+    }
+
+    fn doubt() -> Applies {
+        Applies::Yes(())
     }
 
     async fn open(capabilities: Capabilities, _: Arc<ManualClock>) -> Self {
@@ -86,7 +91,10 @@ impl Harness for Memory {
             Fault::Status { status: 429, retry_after } => (ErrorKind::RateLimited, retry_after),
             Fault::Status { .. } => (ErrorKind::Unavailable, None),
         };
-        let error = Error::new(kind, "memory.send", "as scripted");
+        let mut error = Error::new(kind, "memory.send", "as scripted");
+        if fault == Fault::Cut && operation == Operation::Send {
+            error = error.in_doubt();
+        }
         self.0.fail_next(match retry {
             Some(after) => error.with_retry(Retry::After(after)),
             None => error,

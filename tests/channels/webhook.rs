@@ -143,12 +143,13 @@ impl Harness for PlugIn {
     const KIND: &'static str = Webhook::KIND;
 
     fn variants() -> Vec<Capabilities> {
+        let least = Capabilities { messages: true, ..Capabilities::default() };
         let narrow = Capabilities {
             inbound: true,
             text_max: Some(200),
             choices_max: Some(5),
             send_rate: Some(SendRate { per_second: 1, burst: 1 }),
-            ..Capabilities::default()
+            ..least
         };
         let wide = Capabilities {
             buttons: true,
@@ -157,9 +158,9 @@ impl Harness for PlugIn {
             threads: true,
             inbound: true,
             receipts: true,
-            ..Capabilities::default()
+            ..least
         };
-        vec![Capabilities::default(), narrow, wide, Capabilities { idempotent_send: true, ..wide }]
+        vec![least, narrow, wide, Capabilities { idempotent_send: true, ..wide }]
     }
 
     fn inbound() -> Applies {
@@ -174,12 +175,18 @@ impl Harness for PlugIn {
         Applies::Yes(())
     }
 
+    fn doubt() -> Applies {
+        Applies::Yes(())
+    }
+
     async fn open(capabilities: Capabilities, clock: Arc<ManualClock>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut declared = serde_json::to_value(capabilities).unwrap();
-        // No setting: a plug-in knows people by addresses that they confirm.
-        declared.as_object_mut().unwrap().remove("account_addresses");
+        // No settings: a plug-in knows people by addresses that they confirm, and carries whatever it is sent.
+        for fixed in ["account_addresses", "messages"] {
+            declared.as_object_mut().unwrap().remove(fixed);
+        }
         let plugin = Arc::new(Plugin {
             capabilities: declared.clone(),
             faults: Mutex::default(),

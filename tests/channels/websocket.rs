@@ -134,6 +134,10 @@ impl Harness for Sockets {
         Applies::No("who is at a socket is proven by a token or a cookie before the channel is given it")
     }
 
+    fn doubt() -> Applies {
+        Applies::No("sockets are fed from the log, and so hear of every end")
+    }
+
     async fn open(_: Capabilities, clock: Arc<ManualClock>) -> Self {
         let (store, bus) = parts();
         let channel = Arc::new(websocket(store.clone(), bus, clock));

@@ -76,6 +76,8 @@ impl Declared {
         Capabilities {
             buttons: self.buttons,
             forms: self.forms,
+            // The protocol asks every plug-in for that.
+            messages: true,
             edit: self.edit,
             threads: self.threads,
             inbound: self.inbound,

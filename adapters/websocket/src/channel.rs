@@ -48,6 +48,8 @@ impl Websocket {
     const CAPABILITIES: Capabilities = Capabilities {
         buttons: true,
         forms: true,
+        // The page shows questions; a chat goes over the socket as events.
+        messages: false,
         edit: true,
         threads: false,
         inbound: true,

@@ -20,6 +20,8 @@ pub struct Capabilities {
     pub buttons: bool,
     /// Forms are filled in where they arrive.
     pub forms: bool,
+    /// It carries what asks nothing, too: messages, notices and codes.
+    pub messages: bool,
     /// What was sent can be changed, so settling edits it.
     pub edit: bool,
     /// Messages can be put into a thread.

@@ -90,6 +90,7 @@ impl MemoryChannel {
     pub const CAPABILITIES: Capabilities = Capabilities {
         buttons: true,
         forms: true,
+        messages: true,
         edit: true,
         threads: true,
         inbound: true,

@@ -116,6 +116,12 @@ impl DeliveryState {
         }
     }
 
+    /// Whether an attempt goes on, or its end is not known.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Sending { .. } | Self::Unknown { .. })
+    }
+
     /// What the person's device or the person did with it. Never goes back, and says nothing about what was not sent.
     #[must_use]
     pub fn acknowledged(self, read: bool) -> Self {

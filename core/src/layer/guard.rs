@@ -29,6 +29,9 @@ fn check(call: Call<'_>) -> Result<()> {
 }
 
 fn check_outbound(capabilities: &Capabilities, what: &Outbound) -> Result<()> {
+    if !capabilities.messages && !matches!(what.content, Content::Request { .. }) {
+        return Err(Error::unsupported(Operation::Send.as_str()));
+    }
     let refused = |detail: String| Err(Error::new(ErrorKind::Rejected, Operation::Send.as_str(), detail));
     let length = what.text().chars().count();
     if let Some(max) = capabilities.text_max.filter(|max| length > *max as usize) {
@@ -61,6 +64,13 @@ mod tests {
         let error = all.channel.send(&address(), &notice("äöüß")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rejected);
         assert_eq!(all.below.sent().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_asks_nothing_is_refused_where_only_questions_go() {
+        let all = surrounded(Capabilities { messages: false, ..MemoryChannel::CAPABILITIES });
+        assert_eq!(all.channel.send(&address(), &notice("?")).await.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert!(all.below.sent().is_empty());
     }
 
     #[tokio::test]

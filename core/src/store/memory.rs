@@ -213,13 +213,9 @@ impl Store for MemoryStore {
         let mut state = self.state.lock();
         let state = &mut *state;
         let Some(stored) = state.deliveries.get_mut(&end.id) else { return Ok(()) };
-        let ours = match stored.delivery.state {
-            DeliveryState::Sending { lease } => lease == end.lease,
-            // A receipt that turns up late is welcome.
-            DeliveryState::Unknown { .. } => end.state.receipt().is_some(),
-            _ => false,
-        };
-        if !ours {
+        let ours = stored.delivery.state == DeliveryState::Sending { lease: end.lease };
+        // A receipt that turns up late is welcome.
+        if !ours && (end.state.receipt().is_none() || !stored.delivery.state.is_open()) {
             return Ok(());
         }
         if !end.attempted {
@@ -251,8 +247,8 @@ impl Store for MemoryStore {
         let state = &mut *state;
         let Some(stored) = state.deliveries.get_mut(&id) else { return Ok(false) };
         let Delivery { state: before, attempts, .. } = &stored.delivery;
-        let open = before.receipt().is_none() && *before != DeliveryState::Settled && !attempts.is_empty();
-        if !open || stored.delivery.channel != *channel {
+        let lacks_one = before.receipt().is_none() && *before != DeliveryState::Settled && !attempts.is_empty();
+        if !lacks_one || stored.delivery.channel != *channel {
             return Ok(false);
         }
         let sent = DeliveryState::Sent { receipt: receipt.clone() };

@@ -266,8 +266,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Claims up to `limit` deliveries that are due, or whose lease ran out: begins their attempts, leased until `lease`.
     async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>>;
 
-    /// Ends an attempt: the delivery gets its state, the attempt its error, the route its time. Does nothing when the lease
-    /// was lost. If the request ended meanwhile, what was sent is to be settled.
+    /// Ends an attempt: the delivery gets its state, the attempt its error, the route its time. When the lease was lost, only a
+    /// receipt counts, and only while the end is open. If the request ended meanwhile, what was sent is to be settled.
     async fn finish_send(&self, end: FinishedSend) -> Result<()>;
 
     /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`,

@@ -14,6 +14,8 @@ const fn called_for(capabilities: Capabilities) -> [(&'static str, bool); 2] {
     let Capabilities {
         edit,
         threads,
+        // What asks nothing has a case of its own.
+        messages: _,
         // These say how people use what arrives: nothing is called, so there is nothing to refuse.
         buttons: _,
         forms: _,
@@ -90,16 +92,16 @@ pub async fn other_contents_are_sent_or_unsupported<H: Harness>(suite: &Suite<H>
         ("a code", Content::Code { code: CODE.into(), expires_at }),
     ] {
         let messages = bench.harness.arrived().len();
-        match bench.send(&bench.other(content)).await {
-            Ok(_) => {
-                suite.checks(name);
-                assert_eq!(bench.harness.arrived().len(), messages + 1, "{name} arrives once");
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
-                assert_eq!(bench.harness.arrived().len(), messages, "{name}, unsupported: nothing arrives");
-                suite.applies::<()>(name, Applies::No("the channel answers that it is unsupported"));
-            }
+        let reached = bench.reached();
+        let sent = bench.send(&bench.other(content)).await;
+        suite.checks(name);
+        if suite.variant.messages {
+            sent.unwrap_or_else(|error| panic!("{name} is declared: {error}"));
+            assert_eq!(bench.harness.arrived().len(), messages + 1, "{name} arrives once");
+        } else {
+            let error = sent.expect_err("what is not declared is refused");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
+            assert_eq!(bench.reached(), reached, "{name}, undeclared: nobody is called");
         }
     }
 }

@@ -61,7 +61,8 @@ pub async fn a_500_is_unavailable<H: Harness>(suite: &Suite<H>) {
     }
 }
 
-/// A call without an answer ends by the clock. Whether it was sent is unknown, unless sending twice shows it once.
+/// A call without an answer ends by the clock. Whether it was sent is unknown: it is ambiguous, unless sending twice shows
+/// it once, and in doubt in any case.
 pub async fn a_hang_ends_and_is_ambiguous_unless_sending_twice_is_harmless<H: Harness>(suite: &Suite<H>) {
     unknown_end(suite, Fault::Hang).await;
 }
@@ -78,6 +79,9 @@ async fn unknown_end<H: Harness>(suite: &Suite<H>, cause: Fault) {
         if let Some(error) = noted(suite, operation, cause).await {
             assert_eq!(error.kind(), kind, "{operation:?}: {error}");
             assert_ne!(error.retry(), Retry::Never, "{operation:?}: {error}");
+            if operation == Operation::Send && suite.applies("doubt", H::doubt()).is_some() {
+                assert!(error.is_in_doubt(), "{operation:?}: {error}");
+            }
         }
     }
 }

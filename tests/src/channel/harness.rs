@@ -104,6 +104,9 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// Whether its provider proves events by a signature or a secret.
     fn signatures() -> Applies;
 
+    /// Whether a sending of unknown end leaves its person without word of the request's end, unless a receipt turns up.
+    fn doubt() -> Applies;
+
     /// Builds a channel with these capabilities on a new fake of its provider. Building does no I/O. What the fake
     /// answers to a fault should repeat what it was sent, secrets among it: real ones do.
     async fn open(capabilities: Capabilities, clock: Arc<ManualClock>) -> Self;

@@ -56,13 +56,16 @@ pub async fn all_is_done(simulation: &Simulation) -> bool {
 /// made it due has woken whoever does it.
 pub async fn due_work_has_begun(simulation: &Simulation) {
     let world = &simulation.world;
-    for Whole { request, deliveries, .. } in all(simulation).await.iter().filter(|whole| whole.request.is_pending()) {
-        if request.expires_at <= world.now() {
+    for Whole { request, deliveries, .. } in all(simulation).await {
+        if request.is_pending() && request.expires_at <= world.now() {
             world.broken(Invariant::DueWorkBegins, format!("the deadline of {} has passed", request.id));
         }
         for Delivery { id, channel, state, .. } in deliveries {
-            if matches!(state, DeliveryState::Queued { due } if *due <= world.now()) {
+            if matches!(state, DeliveryState::Queued { due } if due <= world.now()) {
                 world.broken(Invariant::DueWorkBegins, format!("{id} on {channel} is due, and is not attempted"));
+            }
+            if !request.is_pending() && state.receipt().is_some() && !simulation.store.was_settling(id) {
+                world.broken(Invariant::DueWorkBegins, format!("nobody settles {id} on {channel}"));
             }
         }
     }
@@ -182,6 +185,10 @@ fn check_deliveries(simulation: &Simulation, Whole { request, deliveries, .. }: 
         let Some((provider, shown)) = provider.and_then(|one| Some((one, one.shown(*id)?))) else { continue };
         if shown.times > 1 && !provider.capabilities.idempotent_send {
             world.broken(Invariant::AskedOnce, format!("{id} was shown {} times on {channel}", shown.times));
+        }
+        let kept = !matches!(state, DeliveryState::Unknown { .. }) || provider.capabilities.idempotent_send;
+        if !kept && world.ledger.has_receipt(*id) {
+            world.broken(Invariant::ReceiptsAreKept, format!("{id} on {channel} is {state:?}"));
         }
         if *state == DeliveryState::Settled && !was_told(&shown, request) {
             world.broken(Invariant::PeopleAreTold, format!("{id} on {channel} is settled, but shows {:?}", shown.told));

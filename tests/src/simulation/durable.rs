@@ -36,6 +36,7 @@ pub struct Durable {
     claimed: Mutex<Vec<SendClaim>>,
     given_twice: Mutex<BTreeSet<DeliveryId>>,
     accepted_too: Mutex<BTreeSet<ResponseId>>,
+    settling: Mutex<BTreeSet<DeliveryId>>,
 }
 
 impl Durable {
@@ -50,6 +51,7 @@ impl Durable {
             claimed: Mutex::default(),
             given_twice: Mutex::default(),
             accepted_too: Mutex::default(),
+            settling: Mutex::default(),
         }
     }
 
@@ -57,6 +59,12 @@ impl Durable {
     #[must_use]
     pub fn attempts_at_end(&self, delivery: DeliveryId) -> Option<usize> {
         self.attempts_at_end.lock().unwrap().get(&delivery).copied()
+    }
+
+    /// Whether anybody has begun to settle a delivery.
+    #[must_use]
+    pub fn was_settling(&self, delivery: DeliveryId) -> bool {
+        self.settling.lock().unwrap().contains(&delivery)
     }
 
     /// Notes what has ended by the call that was just made: nothing comes between the two.
@@ -237,6 +245,7 @@ store! {
             limit: usize,
         ) -> Result<Claims<SettleClaim>> {
             let mut claims = self.memory.claim_settlements(now, lease, limit).await?;
+            self.settling.lock().unwrap().extend(claims.claimed.iter().map(|claim| claim.delivery.id));
             if self.world.mutated(Mutation::DropASettle, 300)
                 && let Some(dropped) = claims.claimed.pop()
             {

@@ -71,6 +71,13 @@ impl Front {
         self.life.lives().await;
     }
 
+    /// From here on the server knows the receipt.
+    fn got(&self, what: &Outbound, receipt: Receipt) -> Receipt {
+        let ledger = &self.life.world.ledger;
+        ledger.receipts.lock().unwrap().push((what.id.into(), self.life.died.clone()));
+        receipt
+    }
+
     fn check_question(&self, what: &Outbound) {
         let Content::Request { request, .. } = &what.content else { return };
         let world = &self.life.world;
@@ -130,13 +137,13 @@ impl Channel for Front {
             Fate::Done => {
                 let receipt = self.provider.arrives(to, what, None);
                 self.takes_its_time().await;
-                Ok(receipt)
+                Ok(self.got(what, receipt))
             }
             Fate::DoneAndToldBefore => {
                 let receipt = self.provider.arrives(to, what, Some(world.now()));
                 world.clock.sleep_until(world.now().after(world.chance.up_to(Duration::from_secs(5)))).await;
                 self.life.lives().await;
-                Ok(receipt)
+                Ok(self.got(what, receipt))
             }
             Fate::Fails(kind) => {
                 // What a notice belongs to is gone.

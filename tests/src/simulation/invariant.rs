@@ -23,6 +23,8 @@ pub enum Invariant {
     AskedOnce,
     /// Once nothing goes wrong any more, every open request gets as far as its route leads.
     RoutesGoOn,
+    /// A receipt that a server got is stored, if the server lives, however the store fails meanwhile.
+    ReceiptsAreKept,
     /// Where nothing slows a server down, due work begins at once, not when somebody looks again after a while.
     DueWorkBegins,
     /// Everybody who waits for an ending hears it.
@@ -35,7 +37,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OneAccepted,
         Self::NothingAcknowledgedLost,
         Self::EveryRequestEnds,
@@ -46,6 +48,7 @@ impl Invariant {
         Self::RepeatedIsOnce,
         Self::AskedOnce,
         Self::RoutesGoOn,
+        Self::ReceiptsAreKept,
         Self::DueWorkBegins,
         Self::WaitersHear,
         Self::FairVerdicts,
@@ -66,6 +69,7 @@ impl Invariant {
             Self::RepeatedIsOnce => "repeated-is-once",
             Self::AskedOnce => "asked-once",
             Self::RoutesGoOn => "routes-go-on",
+            Self::ReceiptsAreKept => "receipts-are-kept",
             Self::DueWorkBegins => "due-work-begins",
             Self::WaitersHear => "waiters-hear",
             Self::FairVerdicts => "fair-verdicts",

@@ -7,8 +7,9 @@ use std::{
 
 use hearback_core::{
     feedback::{Ending, Request, Response, Verdict},
-    id::RequestId,
+    id::{DeliveryId, RequestId},
 };
+use tokio_util::sync::CancellationToken;
 
 /// What the verdict of an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,17 @@ pub struct Ledger {
     pub endings: Mutex<Vec<(RequestId, Ending)>>,
     /// Who still waits, and for what.
     pub waiting: Mutex<BTreeMap<u64, RequestId>>,
+    /// Receipts that a server got, with what tells whether it has died since.
+    pub receipts: Mutex<Vec<(DeliveryId, CancellationToken)>>,
 }
 
 impl Ledger {
+    /// Whether a server that still lives, or stopped in good order, got a receipt for a delivery.
+    #[must_use]
+    pub fn has_receipt(&self, delivery: DeliveryId) -> bool {
+        self.receipts.lock().unwrap().iter().any(|(id, died)| *id == delivery && !died.is_cancelled())
+    }
+
     /// Notes how somebody saw a request.
     pub fn seen(&self, request: &Request) {
         if let Some(ending) = request.ending() {

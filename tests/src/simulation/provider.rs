@@ -81,10 +81,10 @@ pub struct Provider {
 #[must_use]
 pub fn all(world: &Arc<World>, outbox: &Arc<Outbox>) -> Vec<Arc<Provider>> {
     let plain = MemoryChannel::CAPABILITIES;
-    let slow = hearback_core::channel::SendRate { per_second: 1, burst: 3 };
+    let slow = hearback_core::channel::SendRate { per_second: 1, burst: *world.chance.of(&[1, 3]) };
     let kinds = [
         ("desk", "websocket", Capabilities { account_addresses: true, idempotent_send: true, ..plain }),
-        ("chat", "slack", Capabilities { send_rate: world.chance.happens(300).then_some(slow), ..plain }),
+        ("chat", "slack", Capabilities { send_rate: world.chance.happens(500).then_some(slow), ..plain }),
         ("mail", "gmail", Capabilities { edit: false, receipts: false, ..plain }),
         ("hook", "webhook", Capabilities { idempotent_send: true, threads: false, ..plain }),
     ];

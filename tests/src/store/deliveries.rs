@@ -160,13 +160,13 @@ pub async fn a_finish_without_its_lease_changes_nothing(harness: &dyn Harness) {
     let second = world.now().after(LEASE);
     world.store.claim_sends(world.now(), second, 1).await.unwrap();
     let claimed = world.delivery(&request).await;
-    assert_eq!(finish(first, sent(), None).await, claimed, "the first lease was lost");
+    let failed = DeliveryState::Failed { reason: "x".into() };
+    assert_eq!(finish(first, failed.clone(), Some("x")).await, claimed, "the first lease was lost");
 
     let unknown = DeliveryState::Unknown { reason: "timed out".into() };
     let delivery = finish(second, unknown.clone(), Some("timed out")).await;
     assert_eq!(delivery.state, unknown);
     assert_eq!(delivery.attempts[0].error.as_deref(), Some("timed out"));
-    let failed = DeliveryState::Failed { reason: "x".into() };
     assert_eq!(finish(second, failed, Some("x")).await, delivery, "only a receipt clears it up");
     let delivery = finish(first, sent(), None).await;
     assert_eq!(delivery.state, sent());

@@ -165,15 +165,12 @@ async fn write_finished(unit: &mut Unit<'_>, deliveries: &HashMap<DeliveryId, Fi
 impl Finished {
     /// Says when its route is looked at next, if that changes.
     fn finish(&mut self, end: &FinishedSend) -> Option<((UserId, i64), Timestamp)> {
-        let (ours, has_error) = match self.state {
-            DeliveryState::Sending { lease } => (lease == end.lease, false),
-            // A receipt that turns up late is welcome.
-            DeliveryState::Unknown { .. } => (end.state.receipt().is_some(), true),
-            _ => (false, false),
-        };
-        if !ours {
+        let ours = self.state == DeliveryState::Sending { lease: end.lease };
+        // A receipt that turns up late is welcome.
+        if !ours && (end.state.receipt().is_none() || !self.state.is_open()) {
             return None;
         }
+        let has_error = !ours;
         let change = self.change.get_or_insert_default();
         if !end.attempted {
             (change.taken_back, change.writes_error) = (true, false);

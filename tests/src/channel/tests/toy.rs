@@ -106,6 +106,9 @@ impl<const FLAW: u8> ToyChannel<FLAW> {
         };
         let said = code.filter(|_| FLAW == Flaw::TELLS_THE_CODE).unwrap_or("what was ordered");
         let mut error = Error::new(kind, "toy.call", format!("the provider says {said}"));
+        if matches!(fault, Fault::Cut) && operation == Operation::Send {
+            error = error.in_doubt();
+        }
         if let Some(after) = retry.filter(|_| FLAW != Flaw::FORGETS_RETRY_AFTER) {
             error = error.with_retry(Retry::After(after));
         }
@@ -217,7 +220,7 @@ impl<const FLAW: u8> Harness for Toy<FLAW> {
             send_rate: Some(SendRate { per_second: 1, burst: 1 }),
             ..Capabilities::default()
         };
-        let wide = Capabilities { edit: true, threads: true, inbound: true, ..Capabilities::default() };
+        let wide = Capabilities { messages: true, edit: true, threads: true, inbound: true, ..Capabilities::default() };
         vec![narrow, wide, Capabilities { idempotent_send: true, ..wide }]
     }
 
@@ -230,6 +233,10 @@ impl<const FLAW: u8> Harness for Toy<FLAW> {
     }
 
     fn signatures() -> Applies {
+        Applies::Yes(())
+    }
+
+    fn doubt() -> Applies {
         Applies::Yes(())
     }
 
