@@ -48,7 +48,9 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<Ids>,
-    /// Everything that is stored, but for accounts, which belong to `auth`.
+    /// Accounts and people's addresses; signing in belongs to `auth`.
+    pub accounts: Arc<dyn AccountStore>,
+    /// Everything else that is stored.
     pub store: Arc<dyn Store>,
     /// The orchestrator.
     pub hub: Arc<Hub>,
@@ -79,11 +81,12 @@ impl App {
     pub fn new(parts: Parts) -> Result<Arc<Self>> {
         let Parts { config, secret, clock, ids, accounts, store, hub, websocket, stopping, metrics } = parts;
         let cipher = Arc::new(Cipher::new(&secret));
-        let auth = Auth::new(&config, &secret, cipher, accounts, clock.clone(), ids.clone())?;
+        let auth = Auth::new(&config, &secret, cipher, accounts.clone(), clock.clone(), ids.clone())?;
         Ok(Arc::new(Self {
             config,
             clock,
             ids,
+            accounts,
             store,
             hub,
             websocket,

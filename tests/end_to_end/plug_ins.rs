@@ -1,6 +1,6 @@
 //! Programs that are channels: the whole path over real HTTP, and `hearback check-plugin`.
 
-mod fake;
+pub mod fake;
 
 use hearback_core::{
     Clock,

@@ -8,7 +8,7 @@ use hearback_core::{
     feedback::{RequestDocument, Verdict},
     hub::Responded,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl From<Responded> for VerdictDocument {
     }
 }
 
-/// A problem as the API tells it (RFC 9457).
+/// A problem as the API tells it (RFC 9457); the server adds its `request_id`.
 #[derive(Debug, Serialize)]
 struct Problem {
     #[serde(rename = "type")]
@@ -81,7 +81,7 @@ fn faulty(
 
 fn reply(status: StatusCode, content_type: &'static str, document: &impl Serialize) -> CallbackReply {
     let body = serde_json::to_vec(document).map(Bytes::from).unwrap_or_default();
-    CallbackReply { status, content_type: Some(HeaderValue::from_static(content_type)), body, after: None }
+    CallbackReply { status, content_type: Some(HeaderValue::from_static(content_type)), body, ..CallbackReply::ok() }
 }
 
 /// Handles one call. What is returned as an error was not stored, and the plug-in is to come back.
@@ -92,7 +92,10 @@ pub(crate) async fn handle(channel: &Webhook, call: Callback, inbox: &dyn Inbox)
     }
     if call.method != Method::POST {
         let detail = "Events come as POST.".into();
-        return Ok(problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail));
+        let (status, title) = (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+        let mut refused = problem(status, "method_not_allowed", title, detail);
+        refused.headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return Ok(refused);
     }
     let id = match channel.key().verify(&call.headers, &call.body, channel.clock.now()) {
         Ok(id) => id,

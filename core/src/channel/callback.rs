@@ -26,6 +26,8 @@ pub struct CallbackReply {
     pub status: StatusCode,
     /// The body's type, where there is a body.
     pub content_type: Option<HeaderValue>,
+    /// Further headers: the methods that are taken, say, where one is not.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
     /// What to do once the answer has gone out: Slack, say, wants its answer within 3 s, and a dialog after it.
@@ -36,13 +38,13 @@ impl CallbackReply {
     /// `200` and nothing else.
     #[must_use]
     pub fn ok() -> Self {
-        Self { status: StatusCode::OK, content_type: None, body: Bytes::new(), after: None }
+        Self { status: StatusCode::OK, content_type: None, headers: HeaderMap::new(), body: Bytes::new(), after: None }
     }
 }
 
 impl fmt::Debug for CallbackReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, content_type, body, after } = self;
+        let Self { status, content_type, headers: _, body, after } = self;
         let work = if after.is_some() { ", and work after it" } else { "" };
         write!(f, "CallbackReply({status}, {content_type:?}, {} bytes{work})", body.len())
     }

@@ -206,3 +206,10 @@ impl Hub {
         Ok(())
     }
 }
+
+impl Hub {
+    /// Looks at due routes now, where others than the hub have made some due: as when a person got an address.
+    pub fn look_at_routes(&self) {
+        self.routes_due.notify_one();
+    }
+}

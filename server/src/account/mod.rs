@@ -4,13 +4,17 @@ mod store;
 
 use hearback_core::{
     Timestamp,
+    channel::{Address, ChannelName},
     id::{TokenId, UserId},
     person::UserRef,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use store::{AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Rotated, TokenCreated};
+pub use store::{
+    AccountStore, AddressAdded, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken, Registered, Rotated,
+    TokenCreated,
+};
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,4 +104,16 @@ impl From<Account> for UserDocument {
         let Account { user, email, role, created_at, .. } = account;
         Self { id: user.id, username: user.username, email, role, created_at }
     }
+}
+
+/// Where a person is reached on a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Address")]
+pub struct AddressDocument {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The address, in the channel's own manner.
+    pub address: Address,
+    /// Whether it is known to be this person's: only then is anything sent there, and believed from there.
+    pub confirmed: bool,
 }

@@ -5,12 +5,14 @@ use std::fmt;
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
+    channel::{Address, ChannelName},
     id::{TokenId, UserId},
+    person::UserRef,
     store::{Idempotency, Page},
 };
 use uuid::Uuid;
 
-use super::{Account, ServiceToken};
+use super::{Account, AddressDocument, ServiceToken};
 
 /// An account to make.
 #[derive(Clone, Debug)]
@@ -38,6 +40,30 @@ pub enum Registered {
     Closed,
     /// This field's value belongs to another account: `email` or `username`.
     Taken(&'static str),
+}
+
+/// An address to give a person, confirmed.
+#[derive(Clone, Debug)]
+pub struct NewAddress {
+    /// Whose it is.
+    pub user: UserId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// Where the person is reached on it.
+    pub address: Address,
+    /// When it is given.
+    pub at: Timestamp,
+}
+
+/// What became of giving a person an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressAdded {
+    /// It is theirs, from now on or already.
+    Theirs,
+    /// There is no such person.
+    NoSuchPerson,
+    /// It is this person's.
+    Taken(UserRef),
 }
 
 /// A service token to make.
@@ -119,6 +145,16 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
 
     /// The account with this username or e-mail, in any case of letters.
     async fn account_by_login(&self, login: &str) -> Result<Option<Account>>;
+
+    /// The accounts, newest first, with ids below `before`.
+    async fn accounts(&self, before: Option<UserId>, limit: usize) -> Result<Page<Account>>;
+
+    /// Gives a person an address. What is asked of them is to be delivered there: each of their pending requests is due to be
+    /// looked at, with the same commit.
+    async fn add_address(&self, new: NewAddress) -> Result<AddressAdded>;
+
+    /// The addresses of an account, by channel and address.
+    async fn addresses(&self, user: UserId) -> Result<Vec<AddressDocument>>;
 
     /// Makes a service token.
     async fn create_token(&self, new: NewToken) -> Result<TokenCreated>;

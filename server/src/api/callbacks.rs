@@ -19,6 +19,7 @@ use poem_openapi::{
     param::Path,
     registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
 };
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
@@ -26,7 +27,7 @@ use tracing::Instrument;
 use super::{
     Tag,
     body::read_bytes,
-    problem::{Chain, Problem, ProblemKind},
+    problem::{CONTENT_TYPE, Chain, Problem, ProblemKind},
 };
 use crate::app::App;
 
@@ -111,13 +112,32 @@ impl fmt::Debug for Called {
 
 impl IntoResponse for Called {
     fn into_response(self) -> Response {
-        let Self(CallbackReply { status, content_type, body, .. }, sent) = self;
+        let Self(CallbackReply { status, content_type, headers, body, after: _ }, sent) = self;
         let mut response = Response::builder().status(status).body(body);
+        response.headers_mut().extend(headers);
         if let Some(content_type) = content_type {
             response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         }
         response.set_data(sent);
         response
+    }
+}
+
+/// Adds the `request_id` to a problem of an adapter's, which cannot know it: all problems are alike then.
+pub(super) async fn name_problem(request_id: &str, response: &mut Response) {
+    if response.data::<Sent>().is_none() || response.content_type() != Some(CONTENT_TYPE) {
+        return;
+    }
+    // The answers of adapters are in memory already.
+    let body = response.take_body().into_bytes().await.unwrap_or_default();
+    let problem = serde_json::from_slice(&body).map(|mut problem: Map<String, Value>| {
+        problem.entry("request_id").or_insert_with(|| request_id.into());
+        Value::Object(problem).to_string()
+    });
+    match problem {
+        Ok(problem) => response.set_body(problem),
+        // What is no object stays as its adapter wrote it.
+        Err(_) => response.set_body(body),
     }
 }
 

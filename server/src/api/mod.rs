@@ -1,9 +1,11 @@
 //! The HTTP API: operations, and the page, the documentation and the health around them.
 //!
-//! An operation is a method of an `…Api` struct: it takes [`Authenticated`](crate::auth::Authenticated) or
-//! [`SignedIn`](crate::auth::SignedIn) first, then [`body::Body`] and parameters, and answers with a type of [`answer`] or
-//! a [`problem::Problem`]. It describes itself; a test holds that the description is whole.
+//! An operation is a method of an `…Api` struct: it takes [`Authenticated`](crate::auth::Authenticated),
+//! [`SignedIn`](crate::auth::SignedIn) or [`Administrator`](crate::auth::Administrator) first, then
+//! [`body::Body`] and parameters, and answers with a type of [`answer`] or a [`problem::Problem`]. It describes itself; a
+//! test holds that the description is whole.
 
+pub mod addresses;
 pub mod answer;
 mod asset;
 pub mod auth;
@@ -29,6 +31,7 @@ mod socket;
 mod strict;
 mod tag;
 pub mod tokens;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -45,6 +48,8 @@ type Operations = (
     health::HealthApi,
     auth::AuthApi,
     tokens::TokensApi,
+    users::UsersApi,
+    addresses::AddressesApi,
     feedback::FeedbackApi,
     channels::ChannelsApi,
     callbacks::CallbacksApi,
@@ -57,6 +62,8 @@ fn operations(app: &Arc<App>) -> Operations {
         health::HealthApi(app()),
         auth::AuthApi(app()),
         tokens::TokensApi(app()),
+        users::UsersApi(app()),
+        addresses::AddressesApi(app()),
         feedback::FeedbackApi(app()),
         channels::ChannelsApi(app()),
         callbacks::CallbacksApi(app()),

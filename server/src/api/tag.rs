@@ -9,6 +9,8 @@ pub enum Tag {
     Auth,
     /// Service tokens of agents.
     Tokens,
+    /// People: their accounts, and where they are reached.
+    Users,
     /// Feedback requests: asking, waiting, answering.
     Feedback,
     /// The channels that carry requests to people.

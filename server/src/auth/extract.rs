@@ -17,6 +17,10 @@ pub struct Authenticated(pub Principal);
 #[derive(Clone, Debug)]
 pub struct SignedIn(pub Person);
 
+/// A person who manages the hub: the extractor of operations for administrators.
+#[derive(Clone, Debug)]
+pub struct Administrator(pub Person);
+
 async fn principal(request: &Request) -> Result<Principal, Problem> {
     App::of(request)?.auth.authenticate(request).await
 }
@@ -85,4 +89,5 @@ macro_rules! security_scheme {
 security_scheme! {
     Authenticated, request => principal(request).await?;
     SignedIn, request => principal(request).await?.into_person()?;
+    Administrator, request => principal(request).await?.into_person()?.into_administrator()?;
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub use cookies::Cookies;
-pub use extract::{Authenticated, SignedIn};
+pub use extract::{Administrator, Authenticated, SignedIn};
 pub use origin::Origins;
 pub(crate) use origin::origin;
 pub use principal::{Agent, Person, Principal, Via};

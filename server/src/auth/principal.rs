@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Auth, Over, cookies, service_token};
 use crate::{
-    account::{TokenScope, UserDocument},
+    account::{Role, TokenScope, UserDocument},
     api::problem::Problem,
     digest,
 };
@@ -76,6 +76,18 @@ impl Person {
         match self.via {
             Via::Bearer => ChannelName::API,
             Via::Cookie => ChannelName::WEB,
+        }
+    }
+
+    /// The same person, if they manage the hub.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` otherwise.
+    pub fn into_administrator(self) -> Result<Self, Problem> {
+        match self.user.role {
+            Role::Administrator => Ok(self),
+            Role::Member => Err(Problem::forbidden("This is for administrators.")),
         }
     }
 }

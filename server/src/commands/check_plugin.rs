@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use hearback_adapters::webhook::{CheckOptions, Outcome, Report, check::Case, check_plugin};
+use hearback_adapters::webhook::{CheckOptions, check_plugin};
 use hearback_core::{channel::Address, clock::SystemClock, secret::Secret};
 
 use crate::config::Sources;
@@ -75,7 +75,7 @@ pub(super) async fn run(options: Options, sources: &Sources) -> ExitCode {
     match check_plugin(&url, &secret, options, Arc::new(SystemClock)).await {
         Ok(report) => {
             // A reader that has seen enough closes the pipe; the exit code tells the rest.
-            let _ = io::stdout().write_all(listing(&report).as_bytes());
+            let _ = io::stdout().write_all(format!("{report}\n").as_bytes());
             if report.passed() { ExitCode::SUCCESS } else { FAILED.into() }
         }
         // The text itself may hold a secret, as a password in a URL.
@@ -86,52 +86,4 @@ pub(super) async fn run(options: Options, sources: &Sources) -> ExitCode {
 fn refuse(detail: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "hearback: {detail}");
     USAGE.into()
-}
-
-/// One line a case, how many of each there are, and what to write into the configuration when all is well.
-fn listing(report: &Report) -> String {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let line = |case: &Case| {
-        let (word, text, count) = match &case.outcome {
-            Outcome::Passed(text) => ("ok", text, &mut passed),
-            Outcome::Failed(text) => ("FAILED", text, &mut failed),
-            Outcome::Skipped(text) => ("skipped", text, &mut skipped),
-        };
-        *count += 1;
-        let separator = if text.is_empty() { "" } else { ": " };
-        format!("{word:7}  {}{separator}{text}\n", case.name)
-    };
-    let cases: String = report.cases.iter().map(line).collect();
-    let settings = match &report.declared {
-        Some(declared) if report.passed() => format!("For hearback.toml: {}\n", declared.toml()),
-        _ => String::new(),
-    };
-    format!("{cases}{passed} ok, {failed} FAILED, {skipped} skipped\n{settings}")
-}
-
-#[cfg(test)]
-mod tests {
-    use hearback_adapters::webhook::settings::Declared;
-
-    use super::*;
-
-    #[test]
-    fn every_case_has_its_line_and_only_a_sound_plug_in_gets_its_settings() {
-        let case = |name, outcome| Case { name, outcome };
-        let mut report = Report {
-            cases: vec![
-                case("one", Outcome::Passed(String::new())),
-                case("two", Outcome::Skipped("it cannot do that".into())),
-                case("three", Outcome::Failed("expected 401, got 200".into())),
-            ],
-            declared: Some(Declared::default()),
-        };
-        assert_eq!(
-            listing(&report),
-            "ok       one\nskipped  two: it cannot do that\nFAILED   three: expected 401, got 200\n\
-             1 ok, 1 FAILED, 1 skipped\n"
-        );
-        report.cases.pop();
-        assert!(listing(&report).ends_with("1 ok, 0 FAILED, 1 skipped\nFor hearback.toml: capabilities = {  }\n"));
-    }
 }

@@ -42,6 +42,7 @@ pub async fn told(server: &TestServer, clock: &Arc<ManualClock>, shown: &mut Sho
     story.a_pending_approval(&choice).await;
     story.refusals(&choice).await;
     nobody_is_reached(shown).await;
+    an_address_is_given(shown).await;
 }
 
 /// A hub of its own, whose one other channel may not be called: nothing is left to try.
@@ -64,6 +65,25 @@ async fn nobody_is_reached(shown: &mut Shown) {
     agent.put(draft).await;
     socket.expect("feedback_request").await;
     shown.said("socket/hub/feedback_undeliverable.json", &socket.next().await.unwrap());
+}
+
+/// A hub of its own, with a channel that knows people by addresses.
+async fn an_address_is_given(shown: &mut Shown) {
+    let server = TestServer::with(|config| {
+        config.channels.insert("terminal".into(), json!({"kind": "memory"}));
+    })
+    .await;
+    let ana = server.register("ana").await;
+    server.register("ben").await;
+    let users = ana.get("/api/users").await.body;
+    shown.said("bodies/user.list.json", &users);
+    let addresses = format!("/api/users/{}/addresses", users["items"][1]["id"].as_str().unwrap());
+    let added = ana.post(&addresses, shown.sent("bodies/address.create.json")).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
+    shown.said("bodies/address.json", &added.body);
+    for path in [addresses.as_str(), "/api/me/addresses"] {
+        shown.said("bodies/address.list.json", &ana.get(path).await.body);
+    }
 }
 
 async fn the_hub(server: &TestServer, shown: &mut Shown) {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use hearback::{
-    account::{ServiceToken, UserDocument},
+    account::{AddressDocument, ServiceToken, UserDocument},
     api::{
+        addresses::AddressDraft,
         auth::{Refresh, Tokens},
         channels::ChannelDocument,
         feedback::{AcceptedDocument, ResponseDraft},
@@ -34,11 +35,15 @@ pub enum Place {
 
 use Place::{Answer, Sent};
 
-pub const BODIES: [Body; 28] = [
+pub const BODIES: [Body; 32] = [
     Body("auth.register.json", again::<Registration>, Sent("register")),
     Body("auth.refresh.json", read_only::<Refresh>, Sent("refresh")),
     Body("auth.tokens.json", again::<Tokens>, Answer("register", "201")),
     Body("user.json", again::<UserDocument>, Answer("get_me", "200")),
+    Body("user.list.json", again::<Page<UserDocument>>, Answer("list_users", "200")),
+    Body("address.create.json", again::<AddressDraft>, Sent("add_address")),
+    Body("address.json", again::<AddressDocument>, Answer("add_address", "201")),
+    Body("address.list.json", again::<Page<AddressDocument>>, Answer("list_my_addresses", "200")),
     Body("token.create.json", again::<NewServiceToken>, Sent("create_token")),
     Body("token.created.json", again::<CreatedToken>, Answer("create_token", "201")),
     Body("token.list.json", again::<Page<ServiceToken>>, Answer("list_tokens", "200")),

@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// What both sides sign with.
-pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// The longest prompt that it shows.
 const TEXT_MAX: usize = 300;
 /// How old a signature may be, in seconds.
 const WINDOW: u64 = 300;
 
 /// A running plug-in.
-pub(super) struct PlugIn {
+pub struct PlugIn {
     address: SocketAddr,
     told: mpsc::UnboundedReceiver<Value>,
 }
@@ -105,12 +105,12 @@ fn endpoint(tx: mpsc::UnboundedSender<Value>, checks: bool) -> impl Endpoint<Out
 
 impl PlugIn {
     /// A plug-in that keeps the protocol.
-    pub(super) async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::run(true).await
     }
 
     /// A plug-in that believes whoever calls.
-    pub(super) async fn credulous() -> Self {
+    pub async fn credulous() -> Self {
         Self::run(false).await
     }
 
@@ -122,12 +122,12 @@ impl PlugIn {
         Self { address, told }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}/hearback", self.address)
     }
 
     /// The next message of a type. Others before it are passed over.
-    pub(super) async fn told(&mut self, kind: &str) -> Value {
+    pub async fn told(&mut self, kind: &str) -> Value {
         let next = async {
             loop {
                 let message = self.told.recv().await.unwrap();
@@ -140,12 +140,12 @@ impl PlugIn {
     }
 
     /// Whether it was told anything that was not looked at.
-    pub(super) fn was_told(&mut self) -> bool {
+    pub fn was_told(&mut self) -> bool {
         self.told.try_recv().is_ok()
     }
 
     /// Tells the hub something, rightly signed.
-    pub(super) async fn tell(callback_url: &Value, id: &str, event: &Value) -> Answered {
+    pub async fn tell(callback_url: &Value, id: &str, event: &Value) -> Answered {
         let (time, body) = (now().to_string(), event.to_string());
         let signature = signature(id, &time, body.as_bytes());
         Self::post(
@@ -157,14 +157,14 @@ impl PlugIn {
     }
 
     /// Tells the hub something with these headers.
-    pub(super) async fn post(callback_url: &Value, headers: [(&str, &str); 3], body: String) -> Answered {
+    pub async fn post(callback_url: &Value, headers: [(&str, &str); 3], body: String) -> Answered {
         let call = reqwest::Client::new().post(callback_url.as_str().unwrap()).body(body);
         let call = headers.into_iter().fold(call, |call, (name, value)| call.header(name, value));
         read(call.send().await.unwrap()).await
     }
 
     /// Signs for a moment before or after now.
-    pub(super) fn signed_at(id: &str, shift: i64, body: &str) -> (String, String) {
+    pub fn signed_at(id: &str, shift: i64, body: &str) -> (String, String) {
         let time = now().saturating_add_signed(shift).to_string();
         let signature = signature(id, &time, body.as_bytes());
         (time, signature)

@@ -50,18 +50,20 @@ impl Report {
     }
 }
 
+/// One line.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, text) = match &self.outcome {
-            Outcome::Passed(text) => ("pass", text),
-            Outcome::Failed(text) => ("FAIL", text),
-            Outcome::Skipped(text) => ("skip", text),
+            Outcome::Passed(text) => ("ok", text),
+            Outcome::Failed(text) => ("FAILED", text),
+            Outcome::Skipped(text) => ("skipped", text),
         };
         let separator = if text.is_empty() { "" } else { ": " };
-        write!(f, "{word}  {}{separator}{text}", self.name)
+        write!(f, "{word:7}  {}{separator}{text}", self.name)
     }
 }
 
+/// One line a case, how many of each there are, and what to write into the configuration when all is well.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for case in &self.cases {
@@ -71,10 +73,30 @@ impl fmt::Display for Report {
         let passed = count(|outcome| matches!(outcome, Outcome::Passed(_)));
         let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
         let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        write!(f, "{passed} ok, {failed} FAILED, {skipped} skipped")?;
         match &self.declared {
-            Some(declared) if failed == 0 => write!(f, "\nfor hearback.toml:  {}", declared.toml()),
+            Some(declared) if failed == 0 => write!(f, "\nFor hearback.toml: {}", declared.toml()),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_its_line_and_only_a_sound_plug_in_gets_its_settings() {
+        let mut report = Report { declared: Some(Declared::default()), ..Report::default() };
+        report.note("one", Ok(String::new()));
+        report.skip("two", "it cannot do that");
+        report.note("three", Err("expected 401, got 200".into()));
+        assert_eq!(
+            report.to_string(),
+            "ok       one\nskipped  two: it cannot do that\nFAILED   three: expected 401, got 200\n\
+             1 ok, 1 FAILED, 1 skipped"
+        );
+        report.cases.pop();
+        assert!(report.to_string().ends_with("1 ok, 0 FAILED, 1 skipped\nFor hearback.toml: capabilities = {  }"));
     }
 }

@@ -68,7 +68,7 @@ async fn a_good_plugin_passes() {
     let report = report(good(declared)).await;
     assert!(report.passed(), "{report}");
     let line =
-        "for hearback.toml:  capabilities = { buttons = true, edit = true, idempotent_send = true, text_max = 100 }";
+        "For hearback.toml: capabilities = { buttons = true, edit = true, idempotent_send = true, text_max = 100 }";
     assert!(report.to_string().ends_with(line), "{report}");
     assert!(!report.cases.iter().any(|case| matches!(case.outcome, Outcome::Skipped(_))), "{report}");
 }

@@ -170,3 +170,20 @@ fn a_fault_becomes_the_problem_that_a_provider_understands() {
     let later = later.with_retry(Retry::After(std::time::Duration::from_millis(2500)));
     assert_eq!(problem(&later).into_response("").headers()[header::RETRY_AFTER], "3");
 }
+
+#[tokio::test]
+async fn a_problem_of_an_adapters_gets_the_id_of_its_call_and_nothing_else_does() {
+    for (content_type, body, expected) in [
+        (CONTENT_TYPE, r#"{"status":405}"#, r#"{"request_id":"r-1","status":405}"#),
+        (CONTENT_TYPE, r#"{"request_id":"theirs"}"#, r#"{"request_id":"theirs"}"#),
+        (CONTENT_TYPE, "no problem", "no problem"),
+        ("application/json", r#"{"status":405}"#, r#"{"status":405}"#),
+    ] {
+        let content_type = Some(http::HeaderValue::from_static(content_type));
+        let reply = CallbackReply { content_type, body: body.into(), ..CallbackReply::ok() };
+        let sent = Sent(Arc::new(CancellationToken::new().drop_guard()));
+        let mut response = Called(reply, sent).into_response();
+        name_problem("r-1", &mut response).await;
+        assert_eq!(response.take_body().into_string().await.unwrap(), expected);
+    }
+}

@@ -64,6 +64,7 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
                 Ok(response) => response,
                 Err(error) => errors::answer(error, &said, pattern.as_deref(), &self.allowed, &id),
             };
+            callbacks::name_problem(&id, &mut response).await;
             compression::compress(&said.headers, &mut response).await;
             callbacks::tell_when_sent(&said.method, &mut response).await;
             headers::add(&said, &mut response);

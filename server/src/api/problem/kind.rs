@@ -54,7 +54,7 @@ kinds! {
     Cancelled, "cancelled", 409, "Cancelled";
     /// A request that is no longer pending cannot be cancelled.
     Ended, "ended", 409, "Already over";
-    /// The e-mail or username belongs to another account.
+    /// The e-mail, username or address belongs to another account.
     Taken, "taken", 409, "Already taken";
     /// The first call with this idempotency key has not answered yet.
     IdempotencyRunning, "idempotency_running", 409, "Still running";

@@ -1,4 +1,4 @@
-//! The port [`AccountStore`]: accounts and service tokens. Sign-ins are next door.
+//! The port [`AccountStore`]: accounts and service tokens. Addresses and sign-ins are next door.
 
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     SqliteStorage,
+    addresses::{self, AddAddress},
     fault::Fault,
     people,
     queue::Write,
@@ -23,8 +24,8 @@ use super::{
     unit::Unit,
 };
 use crate::account::{
-    Account, AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role, Rotated, ServiceToken,
-    TokenCreated,
+    Account, AccountStore, AddressAdded, AddressDocument, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken,
+    Registered, Role, Rotated, ServiceToken, TokenCreated,
 };
 
 /// When tokens were last noted as used, so that a busy one costs a write a minute and not one a call.
@@ -60,6 +61,24 @@ impl AccountStore for SqliteStorage {
             }
         }
         Ok(None)
+    }
+
+    async fn accounts(&self, before: Option<UserId>, limit: usize) -> Result<Page<Account>> {
+        let found = sqlx::query(NEWEST)
+            .bind(before.map_or(Uuid::max(), UserId::uuid))
+            .bind(rows::one_more(limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(Fault::from)?;
+        page(&found, limit, account)
+    }
+
+    async fn add_address(&self, new: NewAddress) -> Result<AddressAdded> {
+        self.queue.write(AddAddress(new)).await
+    }
+
+    async fn addresses(&self, user: UserId) -> Result<Vec<AddressDocument>> {
+        Ok(addresses::of(&self.readers, user).await?)
     }
 
     async fn create_token(&self, new: NewToken) -> Result<TokenCreated> {
@@ -271,6 +290,7 @@ pub(super) const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users)";
 pub(super) const BY_ID: &str = select_account!("id = ?1");
 pub(super) const BY_EMAIL: &str = select_account!("email = ?1");
 pub(super) const BY_USERNAME: &str = select_account!("username = ?1");
+pub(super) const NEWEST: &str = select_account!("id < ?1 ORDER BY id DESC LIMIT ?2");
 pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
     VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)";
 pub(super) const TOKENS: &str =

@@ -6,11 +6,12 @@
 //! | `queue`, `writer`, `unit` | the write path: commands, batches, the transaction of one batch |
 //! | `create`, `respond`, `ending`, `send`, `route`, `settle` | the writes of the feedback loop |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
-//! | `people`, `accounts`, `sign_ins` | persons, and the port `AccountStore` |
+//! | `people`, `accounts`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `vault` | the port `Vault` |
 //! | `rows`, `fault` | the core's values as columns, SQLite's errors as faults |
 
 mod accounts;
+mod addresses;
 mod create;
 mod ending;
 mod fault;

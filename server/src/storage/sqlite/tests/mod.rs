@@ -1,5 +1,6 @@
-//! What can only be seen from inside: the schema, the plans of the queries, a disk that fails.
+//! What can only be seen from inside: the schema, the plans of the queries, a disk that fails, claims that no call makes yet.
 
+mod addresses;
 mod disk;
 mod plans;
 mod schema;

@@ -5,7 +5,8 @@ use tempfile::TempDir;
 
 use super::open;
 use crate::storage::sqlite::{
-    accounts, create, ending, migrate, open::Place, people, respond, route, send, settle, sign_ins, store, unit, vault,
+    accounts, addresses, create, ending, migrate, open::Place, people, respond, route, send, settle, sign_ins, store,
+    unit, vault,
 };
 
 /// Statements as they stand, by their names.
@@ -67,6 +68,7 @@ fn statements() -> Vec<(&'static str, String)> {
         accounts::BY_ID,
         accounts::BY_EMAIL,
         accounts::BY_USERNAME,
+        accounts::NEWEST,
         accounts::INSERT_ACCOUNT,
         accounts::TOKENS,
         accounts::BY_HASH,
@@ -76,6 +78,9 @@ fn statements() -> Vec<(&'static str, String)> {
         accounts::TOUCH,
         accounts::KEPT,
         accounts::KEEP,
+        addresses::OF,
+        addresses::ADD,
+        addresses::HASTEN,
         sign_ins::ENDS,
         sign_ins::FORGET,
         sign_ins::BEGIN,
@@ -180,6 +185,7 @@ fn every_statement_is_looked_at() {
     let this = include_str!("plans.rs");
     let sources = [
         ("accounts", include_str!("../accounts.rs")),
+        ("addresses", include_str!("../addresses.rs")),
         ("create", include_str!("../create.rs")),
         ("ending", include_str!("../ending.rs")),
         ("people", include_str!("../people.rs")),

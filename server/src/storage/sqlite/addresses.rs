@@ -1,0 +1,62 @@
+//! Addresses of people, as an administrator gives them.
+
+use hearback_core::id::UserId;
+use sqlx::SqlitePool;
+
+use super::{
+    accounts,
+    fault::{Fault, Result},
+    people,
+    queue::Write,
+    rows,
+    unit::Unit,
+};
+use crate::account::{AddressAdded, AddressDocument, NewAddress};
+
+/// The addresses of a person, by channel and address.
+pub(super) async fn of(readers: &SqlitePool, user: UserId) -> Result<Vec<AddressDocument>> {
+    let found = sqlx::query(OF).bind(user.uuid()).fetch_all(readers).await?;
+    let address = |row| {
+        Ok(AddressDocument {
+            channel: rows::parsed(row, "channel")?,
+            address: rows::parsed(row, "address")?,
+            confirmed: rows::get(row, "confirmed")?,
+        })
+    };
+    found.iter().map(address).collect()
+}
+
+/// Gives a person an address, and lets their routes be looked at.
+pub(super) struct AddAddress(pub(super) NewAddress);
+
+impl Write for AddAddress {
+    type Answer = AddressAdded;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<AddressAdded, Fault> {
+        let NewAddress { user, channel, address, at } = &self.0;
+        if sqlx::query(accounts::BY_ID).bind(user.uuid()).fetch_optional(&mut *unit.writer).await?.is_none() {
+            return Ok(AddressAdded::NoSuchPerson);
+        }
+        let owner = sqlx::query(people::AT).bind(channel.as_str()).bind(address.as_str());
+        if let Some(row) = owner.fetch_optional(&mut *unit.writer).await? {
+            let owner = people::user(&row)?;
+            return Ok(if owner.id == *user { AddressAdded::Theirs } else { AddressAdded::Taken(owner) });
+        }
+        sqlx::query(ADD)
+            .bind(user.uuid())
+            .bind(channel.as_str())
+            .bind(address.as_str())
+            .execute(&mut *unit.writer)
+            .await?;
+        sqlx::query(HASTEN).bind(user.uuid()).bind(at.micros()).execute(&mut *unit.writer).await?;
+        Ok(AddressAdded::Theirs)
+    }
+}
+
+pub(super) const OF: &str =
+    "SELECT channel, address, confirmed FROM addresses WHERE user_id = ?1 ORDER BY channel, address";
+// One that waits for its confirmation is confirmed by it.
+pub(super) const ADD: &str = "INSERT INTO addresses (user_id, channel, address, confirmed) VALUES (?1, ?2, ?3, 1) \
+    ON CONFLICT (user_id, channel, address) DO UPDATE SET confirmed = 1";
+pub(super) const HASTEN: &str = "UPDATE asked SET route_due_at = min(coalesce(route_due_at, ?2), ?2) \
+    WHERE user_id = ?1 AND status = 'pending'";
