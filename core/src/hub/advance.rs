@@ -189,6 +189,13 @@ impl Hub {
         presence
     }
 
+    /// Held by others than the hub while they make routes due, as when a person gets an address: these are looked at once it
+    /// is dropped, also when the caller hangs up half-way.
+    #[must_use]
+    pub fn routes_change(&self) -> impl Drop + '_ {
+        OnDrop(|| self.routes_due.notify_one())
+    }
+
     /// Somebody can be reached again: what was skipped for them is sent.
     pub(super) async fn connected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
         self.absences.end(channel, address);
@@ -204,12 +211,5 @@ impl Hub {
         let _wake = OnDrop(|| self.routes_due.notify_one());
         self.store.hasten_routes(channel, address, now.after(AWAY_AFTER)).await?;
         Ok(())
-    }
-}
-
-impl Hub {
-    /// Looks at due routes now, where others than the hub have made some due: as when a person got an address.
-    pub fn look_at_routes(&self) {
-        self.routes_due.notify_one();
     }
 }

@@ -55,6 +55,7 @@ impl Hub {
         let deliveries = people.iter().flat_map(|person| self.first_deliveries(&request, person)).collect();
         let deadline = request.expires_at;
         let _wake = OnDrop(|| {
+            self.routes_due.notify_one();
             self.sends_due.notify_one();
             self.note_deadline(deadline);
         });

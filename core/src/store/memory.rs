@@ -77,7 +77,8 @@ impl Store for MemoryStore {
         state.requests.insert(id, request.clone());
         for person in &request.terms.to {
             let exhausted = !new.deliveries.iter().any(|delivery| delivery.user_id == person.id);
-            state.routes.insert((id, person.id), Route { exhausted, ..Route::default() });
+            let due = exhausted.then_some(at);
+            state.routes.insert((id, person.id), Route { due, exhausted, ..Route::default() });
         }
         let deliveries = new.deliveries.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));
         state.deliveries.extend(deliveries);

@@ -238,7 +238,8 @@ pub enum SettleResult {
 /// Durable storage, as use cases.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Stores a request, its first deliveries, its idempotency key and its event, or none of them.
+    /// Stores a request, its first deliveries, its idempotency key and its event, or none of them. The route of a person
+    /// without a delivery is looked at at once: they may have got an address since they were looked up.
     async fn create(&self, new: NewRequest) -> Result<Created>;
 
     /// A request.

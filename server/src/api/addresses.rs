@@ -100,11 +100,9 @@ impl AddressesApi {
         let AddressDraft { channel, address } = body.value;
         let document = AddressDocument { channel: channel.clone(), address: address.clone(), confirmed: true };
         let new = NewAddress { user: id.0.into(), channel, address, at: self.0.clock.now() };
+        let _wake = self.0.hub.routes_change();
         match self.0.accounts.add_address(new).await? {
-            AddressAdded::Theirs => {
-                self.0.hub.look_at_routes();
-                Created::new(&document)
-            }
+            AddressAdded::Theirs => Created::new(&document),
             AddressAdded::NoSuchPerson => Err(no_such_person()),
             AddressAdded::Taken(owner) => {
                 let detail = format!("This address is {}'s.", owner.username);

@@ -101,16 +101,17 @@ async fn insert(unit: &mut Unit<'_>, new: &[&Creation]) -> Result<(), Fault> {
     let asked: Vec<_> = new
         .iter()
         .flat_map(|creation| {
-            let Request { created_event, state, terms, .. } = &*creation.request;
+            let Request { created_event, created_at, state, terms, .. } = &*creation.request;
             terms.to.iter().map(|person| {
                 let empty = !creation.deliveries.iter().any(|delivery| delivery.user_id == person.id);
-                (person.id.uuid(), state.status().as_str(), rows::signed(created_event.0), empty)
+                let due = (empty && creation.request.is_pending()).then_some(created_at.micros());
+                (person.id.uuid(), state.status().as_str(), rows::signed(created_event.0), due, empty)
             })
         })
         .collect();
-    let head = "INSERT INTO asked (user_id, status, created_event, route_exhausted) ";
-    rows::write(unit.writer, head, &asked, " ON CONFLICT DO NOTHING", |values, (user, status, event, empty)| {
-        values.push_bind(*user).push_bind(*status).push_bind(*event).push_bind(*empty);
+    let head = "INSERT INTO asked (user_id, status, created_event, route_due_at, route_exhausted) ";
+    rows::write(unit.writer, head, &asked, " ON CONFLICT DO NOTHING", |values, (user, status, event, due, empty)| {
+        values.push_bind(*user).push_bind(*status).push_bind(*event).push_bind(*due).push_bind(*empty);
     })
     .await?;
     let deliveries: Vec<_> = new.iter().flat_map(|creation| &creation.deliveries).collect();
