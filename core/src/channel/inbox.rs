@@ -109,6 +109,6 @@ pub trait Inbox: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no such request; `Unavailable` when it could not be stored.
+    /// `NotFound` when there is no such request, or no such delivery on the channel; `Unavailable` when it could not be stored.
     async fn accept(&self, event: Inbound) -> Result<Reply>;
 }

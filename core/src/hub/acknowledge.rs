@@ -8,7 +8,7 @@ use tracing::warn;
 use super::{Hub, OnDrop};
 use crate::{
     channel::{Address, ChannelName, Receipt},
-    error::Result,
+    error::{Error, ErrorKind, Result},
     id::DeliveryId,
 };
 
@@ -52,7 +52,11 @@ impl Hub {
         Ok(())
     }
 
-    /// Notes a receipt that came by another way than the end of its attempt.
+    /// Notes a receipt that came by another way than the end of its attempt. One that is no news is welcome all the same.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when the channel has no such delivery, and those of the store.
     pub(super) async fn note_receipt(
         &self,
         channel: &ChannelName,
@@ -63,7 +67,10 @@ impl Hub {
             self.routes_due.notify_one();
             self.settlements_due.notify_one();
         });
-        self.store.note_receipt(channel, delivery, receipt, self.clock.now()).await.map(|_| ())
+        let noted = self.store.note_receipt(channel, delivery, receipt, self.clock.now()).await?;
+        let missing =
+            || Error::new(ErrorKind::NotFound, "hub.note_receipt", "there is no such delivery on this channel");
+        noted.map(|_| ()).ok_or_else(missing)
     }
 
     /// Notes what was acknowledged while its attempt was being stored.

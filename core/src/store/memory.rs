@@ -243,14 +243,15 @@ impl Store for MemoryStore {
         id: DeliveryId,
         receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<bool> {
+    ) -> Result<Option<bool>> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let Some(stored) = state.deliveries.get_mut(&id) else { return Ok(false) };
+        let on_channel = |stored: &&mut Stored| stored.delivery.channel == *channel;
+        let Some(stored) = state.deliveries.get_mut(&id).filter(on_channel) else { return Ok(None) };
         let Delivery { state: before, attempts, .. } = &stored.delivery;
         let lacks_one = before.receipt().is_none() && *before != DeliveryState::Settled && !attempts.is_empty();
-        if !lacks_one || stored.delivery.channel != *channel {
-            return Ok(false);
+        if !lacks_one {
+            return Ok(Some(false));
         }
         let sent = DeliveryState::Sent { receipt: receipt.clone() };
         if state.requests.get(&stored.delivery.request_id).is_some_and(|request| request.is_pending()) {
@@ -262,7 +263,7 @@ impl Store for MemoryStore {
         } else {
             stored.finish_after_end(sent, now);
         }
-        Ok(true)
+        Ok(Some(true))
     }
 
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {

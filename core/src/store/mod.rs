@@ -273,14 +273,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`,
     /// has been attempted, has no receipt yet and is not settled, and its route is looked at. If the request has ended, it
-    /// is to be settled. Says whether that was so.
+    /// is to be settled. Says whether that was so; `None` when the channel has no such delivery.
     async fn note_receipt(
         &self,
         channel: &ChannelName,
         id: DeliveryId,
         receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<bool>;
+    ) -> Result<Option<bool>>;
 
     /// Claims up to `limit` routes of pending requests that are due, leased until `lease`.
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>>;

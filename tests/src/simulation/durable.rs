@@ -132,7 +132,7 @@ store! {
     fn request(id: RequestId) -> Option<Arc<Request>>;
     fn requests(query: RequestQuery) -> Page<Arc<Request>>;
     fn deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
-    fn note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> bool;
+    fn note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<bool>;
     fn claim_routes(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<RouteClaim>;
     fn hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     fn hasten_all_routes(due: Timestamp) -> u64;

@@ -152,7 +152,7 @@ gate! {
     deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
     claim_sends(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<SendClaim>;
     finish_send(end: FinishedSend) -> ();
-    note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> bool;
+    note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<bool>;
     claim_routes(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<RouteClaim>;
     finish_route(step: RouteStep) -> ();
     hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;

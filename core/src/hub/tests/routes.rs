@@ -333,7 +333,7 @@ async fn a_receipt_that_turns_up_late_makes_an_unknown_delivery_sent_and_settled
         delivery,
         receipt: receipt.clone(),
     };
-    world.hub.accept(sent(1)).await.unwrap();
+    assert_eq!(world.hub.accept(sent(1)).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(world.statuses(&request).await, [Unknown, Sent], "another channel's word changes nothing");
     world.hub.accept(sent(0)).await.unwrap();
     assert_eq!(world.statuses(&request).await, [Sent, Sent]);

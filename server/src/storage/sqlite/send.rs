@@ -193,9 +193,9 @@ pub(super) struct NoteReceipt {
 }
 
 impl Write for NoteReceipt {
-    type Answer = bool;
+    type Answer = Option<bool>;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<bool, Fault> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Option<bool>, Fault> {
         let noted = sqlx::query(NOTE)
             .bind(self.id.uuid())
             .bind(self.channel.as_str())
@@ -203,12 +203,13 @@ impl Write for NoteReceipt {
             .bind(self.now.micros())
             .execute(&mut *unit.writer)
             .await?;
-        let noted = noted.rows_affected() > 0;
-        if noted {
-            let hasten = sqlx::query(HASTEN_FOR).bind(self.id.uuid()).bind(self.now.micros());
-            hasten.execute(&mut *unit.writer).await?;
+        if noted.rows_affected() == 0 {
+            let known = sqlx::query(IS_ON).bind(self.id.uuid()).bind(self.channel.as_str());
+            return Ok(known.fetch_optional(&mut *unit.writer).await?.map(|_| false));
         }
-        Ok(noted)
+        let hasten = sqlx::query(HASTEN_FOR).bind(self.id.uuid()).bind(self.now.micros());
+        hasten.execute(&mut *unit.writer).await?;
+        Ok(Some(true))
     }
 }
 
@@ -288,6 +289,7 @@ pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = 
     settle_tries = 0 WHERE id = ?1 AND channel = ?2 \
     AND status IN ('queued', 'sending', 'failed', 'skipped', 'unknown') \
     AND EXISTS (SELECT 1 FROM attempts WHERE delivery_id = ?1)";
+pub(super) const IS_ON: &str = "SELECT 1 FROM deliveries WHERE id = ?1 AND channel = ?2";
 // The end of the attempt will find the delivery changed, so the route does not hear of it from there.
 pub(super) const HASTEN_FOR: &str = "UPDATE asked SET route_due_at = min(coalesce(route_due_at, ?2), ?2) \
     WHERE (user_id, status, created_event) IN (SELECT d.user_id, r.status, r.created_event \

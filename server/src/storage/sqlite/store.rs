@@ -127,7 +127,7 @@ impl Store for SqliteStorage {
         id: DeliveryId,
         receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<bool> {
+    ) -> Result<Option<bool>> {
         self.queue.write(NoteReceipt { channel: channel.clone(), id, receipt: receipt.clone(), now }).await
     }
 

@@ -47,6 +47,7 @@ fn statements() -> Vec<(&'static str, String)> {
         store::PRUNE,
         send::DUE,
         send::NOTE,
+        send::IS_ON,
         send::ACKNOWLEDGE,
         send::HASTEN_FOR,
         send::REQUEUE,
