@@ -181,10 +181,12 @@ impl Asked<'_> {
         }
         let body = answered.body.as_deref().unwrap_or_default();
         let probed: Probed = serde_json::from_slice(body).map_err(|error| {
+            // The error repeats what came, which may repeat what was sent.
             let detail = format!(
-                "the plug-in answered `probe` with something other than {{\"capabilities\": {{…}}}}: {error} (docs/plug-ins.md)"
+                "the plug-in answered `probe` with something other than {{\"capabilities\": {{…}}}}: {} (docs/plug-ins.md)",
+                self.clean(&error.to_string())
             );
-            self.fault(ErrorKind::Config, self.key.redact(&detail))
+            self.fault(ErrorKind::Config, detail)
         })?;
         Ok(probed.capabilities)
     }
@@ -226,17 +228,21 @@ impl Asked<'_> {
 
     /// A sentence with the status and what the plug-in says itself, without secrets.
     fn words(self, answered: &Answered, default: &str) -> String {
-        let said = Problem::read(answered).detail.unwrap_or_default();
-        let mut said = self.key.redact(&said);
+        let said = self.clean(&Problem::read(answered).detail.unwrap_or_default());
+        let said = if said.is_empty() { said } else { format!(": {said}") };
+        format!("the plug-in {default} ({}){said}", answered.status.as_u16())
+    }
+
+    /// What comes from a plug-in as an error may have it: without secrets and control characters, and not long.
+    fn clean(self, said: &str) -> String {
+        let mut said = self.key.redact(said);
         for part in guarded(self.url) {
             said = said.replace(&part, "…");
         }
         if let Some(code) = self.code.filter(|code| !code.is_empty()) {
             said = said.replace(code, "…");
         }
-        let said: String = said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect();
-        let said = if said.is_empty() { said } else { format!(": {said}") };
-        format!("the plug-in {default} ({}){said}", answered.status.as_u16())
+        said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect()
     }
 }
 

@@ -228,6 +228,20 @@ async fn a_probe_names_the_first_difference_and_what_to_write() {
 }
 
 #[tokio::test]
+async fn what_a_probe_is_answered_with_is_repeated_without_secrets_and_not_at_length() {
+    let echo = format!("/hook?key=of-the-query {SECRET} \u{7} {}", "x".repeat(5_000));
+    for body in
+        [json!({"capabilities": echo}), json!({"capabilities": {"edit": echo}}), json!({"capabilities": {echo: 1}})]
+    {
+        let plugin = Plugin::scripted([answer(200, &body)]).await;
+        let error = world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("of-the-query") && !text.contains("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "{text}");
+        assert!(error.detail().chars().count() < 500 && !error.detail().contains('\u{7}'), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_declared_is_not_asked_for() {
     let plugin = Plugin::scripted([taken()]).await;
     let world = world(&plugin.url(), &json!({"text_max": 3}));
