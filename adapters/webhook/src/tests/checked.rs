@@ -81,6 +81,22 @@ async fn one_that_declares_nothing_passes_with_cases_skipped() {
 }
 
 #[tokio::test]
+async fn a_boundless_text_max_is_checked_up_to_the_longest_prompt() {
+    let lengths: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (plugin, kept) = (good(json!({"text_max": u32::MAX})), lengths.clone());
+    let report = report(move |call| {
+        let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        kept.lock().extend(body["request"]["prompt"].as_str().map(|prompt| prompt.chars().count()));
+        plugin(call)
+    })
+    .await;
+    assert_eq!(lengths.lock().iter().max(), Some(&4_000), "{report}");
+    let over = report.cases.iter().find(|case| case.name == "one character more is refused with 413 or 422").unwrap();
+    let Outcome::Skipped(why) = &over.outcome else { panic!("{report}") };
+    assert!(why.contains("above 4000 characters"), "{why}");
+}
+
+#[tokio::test]
 async fn one_that_believes_everybody_fails_by_name() {
     let report = report(|call| {
         let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
