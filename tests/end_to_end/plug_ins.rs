@@ -1,5 +1,6 @@
 //! Programs that are channels: the whole path over real HTTP, and `hearback check-plugin`.
 
+mod examples;
 pub mod fake;
 
 use hearback_core::{
