@@ -1,7 +1,10 @@
 //! What a plug-in's answers mean.
 
+use std::cmp::Reverse;
+
 use hearback_core::{Error, ErrorKind, Result, Retry, channel::Receipt};
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -246,14 +249,25 @@ impl Asked<'_> {
     }
 }
 
-/// The parts of a URL that may be a key, longest first: a plug-in or a gateway may repeat what was called.
+/// The parts of a URL that may be a key, as they stand in it and as they are meant, longest first: a plug-in or a gateway
+/// may repeat what was called. A shorter part is no key, and to take it out would garble what is said.
 fn guarded(url: &Url) -> Vec<String> {
-    const SEGMENT_MIN: usize = 8;
-    let segments = url.path().split('/').filter(|part| part.len() >= SEGMENT_MIN).map(str::to_owned);
-    let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    let mut parts: Vec<_> = url.query().map(str::to_owned).into_iter().chain(segments).chain(values).collect();
-    parts.retain(|part| !part.is_empty());
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    const PART_MIN: usize = 8;
+    let query = url.query().unwrap_or_default();
+    let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
+    let meant = url.query_pairs().map(|(_, value)| value.into_owned());
+    let segments = url.path().split('/').flat_map(|segment| {
+        let meant = percent_decode_str(segment).decode_utf8_lossy().into_owned();
+        [segment.to_owned(), meant]
+    });
+    let mut parts: Vec<_> = values.chain(meant).chain(segments).filter(|part| part.len() >= PART_MIN).collect();
+    match query.len() {
+        0 => {}
+        // The whole query, however short; that it is one, the mark before it says.
+        1..PART_MIN => parts.push(format!("?{query}")),
+        _ => parts.push(query.to_owned()),
+    }
+    parts.sort_by_key(|part| Reverse(part.len()));
     parts
 }
 

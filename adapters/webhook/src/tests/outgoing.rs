@@ -242,6 +242,27 @@ async fn what_a_probe_is_answered_with_is_repeated_without_secrets_and_not_at_le
 }
 
 #[tokio::test]
+async fn the_keys_of_a_url_are_taken_out_in_every_spelling_and_other_words_stay() {
+    let plugin = |said: &str| Plugin::scripted([answer(422, &json!({"detail": said}))]);
+    for (path, said, heard) in [
+        ("hook?v=1", "at most 1000 characters, not 2100", "at most 1000 characters, not 2100"),
+        ("hook?1", "at most 1000 characters", "at most 1000 characters"),
+        ("hook?v=1", "POST /hook?v=1 fails", "POST /hook… fails"),
+        ("hook?a=b&c=d", "POST /hook?a=b&c=d: b, d", "POST /hook…: b, d"),
+        ("hook?v=1&key=of%20the-query", "key of the-query, 1", "key …, 1"),
+        ("hook?v=1&key=of%20the-query", "key of%20the-query, 1", "key …, 1"),
+        ("services/T%C3%A4-secret-1", "no /services/Tä-secret-1", "no /…/…"),
+        ("services/T%C3%A4-secret-1", "no T%C3%A4-secret-1", "no …"),
+        ("v1/hook", "v1 knows no hook", "v1 knows no hook"),
+    ] {
+        let plugin = plugin(said).await;
+        let world = world(&format!("http://127.0.0.1:{}/{path}", plugin.port), &json!({}));
+        let error = world.webhook.send(&ana(), &question()).await.unwrap_err();
+        assert_eq!(error.detail(), format!("the plug-in refuses it (422): {heard}"), "{path}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_declared_is_not_asked_for() {
     let plugin = Plugin::scripted([taken()]).await;
     let world = world(&plugin.url(), &json!({"text_max": 3}));
