@@ -92,6 +92,10 @@ impl Webhook {
         &self.client.key
     }
 
+    pub(crate) const fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
     async fn tell(&self, asked: Asked<'_>, body: Body<'_>) -> Result<Answered> {
         let id = body.id(self.clock.now());
         let message = Message { version: VERSION, channel: &self.name, callback_url: &self.callback_url, body };

@@ -43,7 +43,7 @@ macro_rules! flaws {
 flaws! {
     NONE CUTS WRONG_KIND FORGETS_RETRY_AFTER TRIES_AGAIN SURE_OF_A_CUT LEAKS TELLS_THE_CODE SHOWS_ITSELF DROPS_EVENT_IDS
     BELIEVES ACKNOWLEDGES_ANYWAY ACKNOWLEDGES_EARLY NEVER_STOPS PROBES_ALOUD CALLS_AT_BUILDING SETTLES_ALOUD
-    REJECTS_CODES
+    REJECTS_CODES HEARS_ANYBODY
 }
 
 #[derive(Debug, Default)]
@@ -174,6 +174,9 @@ impl<const FLAW: u8> Channel for ToyChannel<FLAW> {
         if !proven && FLAW != Flaw::BELIEVES {
             return Err(Error::new(ErrorKind::Auth, "toy.callback", "the secret is wrong"));
         }
+        if !self.capabilities.inbound && FLAW != Flaw::HEARS_ANYBODY {
+            return Err(Error::new(ErrorKind::Rejected, "toy.callback", "nobody is to answer here"));
+        }
         let malformed = |_| Error::new(ErrorKind::Rejected, "toy.callback", "not as documented");
         let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
         let event = Inbound::Response {
@@ -221,7 +224,8 @@ impl<const FLAW: u8> Harness for Toy<FLAW> {
             ..Capabilities::default()
         };
         let wide = Capabilities { messages: true, edit: true, threads: true, inbound: true, ..Capabilities::default() };
-        vec![narrow, wide, Capabilities { idempotent_send: true, ..wide }]
+        let deaf = Capabilities { inbound: false, ..wide };
+        vec![narrow, wide, deaf, Capabilities { idempotent_send: true, ..wide }]
     }
 
     fn inbound() -> Applies {
