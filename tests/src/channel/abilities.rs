@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hearback_core::{
-    Clock, ErrorKind, Retry,
+    Clock, ErrorKind, Result, Retry,
     channel::{Capabilities, Content},
 };
 
@@ -49,10 +49,17 @@ pub async fn every_undeclared_ability_is_unsupported<H: Harness>(suite: &Suite<H
         let reached = bench.reached();
         let result =
             if ability == "edit" { bench.settle(&first, &receipt).await } else { bench.send(&below).await.map(drop) };
-        let error = result.expect_err("an undeclared ability is refused");
-        let expected = (ErrorKind::Unsupported, Retry::Never);
-        assert_eq!((error.kind(), error.retry()), expected, "{ability}, undeclared: {error}");
-        assert_eq!(bench.reached(), reached, "{ability}, undeclared: nobody is called");
+        let refused = |result: Result<()>, whose: &str| {
+            let error = result.expect_err("an undeclared ability is refused");
+            let expected = (ErrorKind::Unsupported, Retry::Never);
+            assert_eq!((error.kind(), error.retry()), expected, "{ability}, undeclared, by {whose}: {error}");
+            assert_eq!(bench.reached(), reached, "{ability}, undeclared, by {whose}: nobody is called");
+        };
+        refused(result, "the layers");
+        if ability == "edit" {
+            // The guard's answer hides the channel's own, which says what the channel takes itself to be able to do.
+            refused(bench.settle_below(&first, &receipt).await, "the channel itself");
+        }
     }
 }
 

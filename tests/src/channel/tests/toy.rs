@@ -43,7 +43,7 @@ macro_rules! flaws {
 flaws! {
     NONE CUTS WRONG_KIND FORGETS_RETRY_AFTER TRIES_AGAIN SURE_OF_A_CUT LEAKS TELLS_THE_CODE SHOWS_ITSELF DROPS_EVENT_IDS
     BELIEVES ACKNOWLEDGES_ANYWAY ACKNOWLEDGES_EARLY NEVER_STOPS PROBES_ALOUD CALLS_AT_BUILDING SETTLES_ALOUD
-    REJECTS_CODES HEARS_ANYBODY
+    REJECTS_CODES HEARS_ANYBODY SETTLES_ANYWAY
 }
 
 #[derive(Debug, Default)]
@@ -155,6 +155,9 @@ impl<const FLAW: u8> Channel for ToyChannel<FLAW> {
     }
 
     async fn settle(&self, _: &Settlement<'_>) -> Result<()> {
+        if !self.capabilities.edit && FLAW != Flaw::SETTLES_ANYWAY {
+            return Err(Error::unsupported("toy.settle"));
+        }
         if FLAW == Flaw::SETTLES_ALOUD {
             self.provider.show("this question is closed");
         }
