@@ -162,7 +162,7 @@ impl Channel for Webhook {
         if !self.declared.edit {
             return Err(Error::unsupported(asked.operation));
         }
-        asked.settled(&self.tell(asked, Body::settling(what)).await?)
+        asked.settled(&self.tell(asked, Body::settling(what, self.declared.text_max)).await?)
     }
 
     async fn run(&self, _: Arc<dyn Inbox>, _: CancellationToken) -> Result<()> {

@@ -83,6 +83,21 @@ async fn messages_notices_codes_and_settlements_have_their_types() {
 }
 
 #[tokio::test]
+async fn a_settlement_says_how_it_ended_where_that_fits() {
+    for (text_max, said) in [
+        (json!(null), "This question is closed: "),
+        (json!(200), "This question is closed: "),
+        (json!(30), "This question is closed."),
+        (json!(1), "This question is closed."),
+    ] {
+        let plugin = Plugin::scripted([answer(200, &json!({}))]).await;
+        settle(world(&plugin.url(), &json!({"edit": true, "text_max": text_max})).channel.as_ref()).await.unwrap();
+        let body = plugin.calls()[0].json();
+        assert!(body["text"].as_str().unwrap().starts_with(said), "{text_max}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn every_status_is_an_error_of_its_kind_that_holds_no_secret() {
     use ErrorKind::{Ambiguous, Auth, Config, NotFound, RateLimited, Rejected, Unavailable, Unsupported};
     let leak = format!("{SECRET} {} key=of-the-query", SECRET.trim_start_matches("whsec_"));
