@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use hearback_core::{Error, ErrorKind, Result, Retry, channel::Receipt};
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
@@ -56,7 +57,7 @@ pub enum ErrorWord {
 pub(crate) struct Problem {
     /// Which error. A word that is not known here is read as none.
     #[serde(default)]
-    error: serde_json::Value,
+    error: Value,
     #[serde(default)]
     detail: Option<String>,
 }
@@ -83,8 +84,24 @@ struct Taken {
 /// The answer to `probe`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub struct Probed {
-    /// What the plug-in can do.
+    /// What the plug-in can do. A name that is not known here is passed over: a plug-in may be newer than the hub.
+    #[serde(deserialize_with = "known")]
+    #[schemars(schema_with = "open")]
     pub capabilities: Declared,
+}
+
+/// Reads what is known; the configuration, which reads the same type, refuses the rest.
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Declared, D::Error> {
+    let mut given = Map::deserialize(deserializer)?;
+    let names = serde_json::to_value(Declared::default()).map_err(D::Error::custom)?;
+    given.retain(|name, _| names.get(name).is_some());
+    serde_json::from_value(Value::Object(given)).map_err(D::Error::custom)
+}
+
+fn open(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Declared::json_schema(generator);
+    schema.remove("additionalProperties");
+    schema
 }
 
 /// What was called, and how a fault of it is told.

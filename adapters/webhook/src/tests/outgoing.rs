@@ -236,6 +236,10 @@ async fn a_probe_names_the_first_difference_and_what_to_write() {
                     into [channels.hook] of hearback.toml";
         assert!(error.detail().contains(line), "{error}");
     }
+    // A plug-in of a later protocol says more than this hub knows.
+    let newer = json!({"inbound": true, "telepathy": {"range": 3}, "text_max": 1000});
+    let plugin = Plugin::scripted([answer(200, &json!({"capabilities": newer, "since": 2}))]).await;
+    world(&plugin.url(), &json!({"inbound": true, "text_max": 1000})).channel.probe().await.unwrap();
     for script in [answer(200, &json!({})), Script::Answer(200, Vec::new(), "hello".into())] {
         let plugin = Plugin::scripted([script]).await;
         assert_eq!(world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err().kind(), ErrorKind::Config);
@@ -246,7 +250,7 @@ async fn a_probe_names_the_first_difference_and_what_to_write() {
 async fn what_a_probe_is_answered_with_is_repeated_without_secrets_and_not_at_length() {
     let echo = format!("/hook?key=of-the-query {SECRET} \u{7} {}", "x".repeat(5_000));
     for body in
-        [json!({"capabilities": echo}), json!({"capabilities": {"edit": echo}}), json!({"capabilities": {echo: 1}})]
+        [json!({"capabilities": echo}), json!({"capabilities": {"edit": echo}}), json!({"capabilities": {"text_max": echo}})]
     {
         let plugin = Plugin::scripted([answer(200, &body)]).await;
         let error = world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err();
