@@ -71,7 +71,7 @@ struct Problem {
 /// A kind of problem: its status, the last part of its `type`, and its title, the same as everywhere in the API.
 pub(crate) type Kind = (StatusCode, &'static str, &'static str);
 
-const MALFORMED: Kind = (StatusCode::BAD_REQUEST, "malformed", "Malformed");
+const MALFORMED: Kind = (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read");
 const UNAUTHENTICATED: Kind = (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in");
 pub(crate) const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "not_found", "Not found");
 const METHOD_NOT_ALLOWED: Kind = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed");
