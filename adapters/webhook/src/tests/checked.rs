@@ -121,6 +121,19 @@ async fn one_that_believes_everybody_fails_by_name() {
 }
 
 #[tokio::test]
+async fn what_is_no_json_is_malformed_and_nothing_else() {
+    let plugin = good(json!({}));
+    let report = report(move |call| match plugin(call) {
+        Script::Answer(400, ..) => fault(422, "rejected"),
+        other => other,
+    })
+    .await;
+    let names =
+        ["a signed body that is no JSON is refused with 400", "a signed body that is no object is refused with 400"];
+    assert_eq!(failed(&report), names, "{report}");
+}
+
+#[tokio::test]
 async fn nothing_is_said_of_one_that_does_not_answer() {
     for script in [Script::Cut, fault(500, "unavailable")] {
         let report = report(move |_| script.clone()).await;
