@@ -92,6 +92,10 @@ impl Webhook {
         &self.client.key
     }
 
+    pub(crate) const fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
     async fn tell(&self, asked: Asked<'_>, body: Body<'_>) -> Result<Answered> {
         let id = body.id(self.clock.now());
         let message = Message { version: VERSION, channel: &self.name, callback_url: &self.callback_url, body };
@@ -158,7 +162,7 @@ impl Channel for Webhook {
         if !self.declared.edit {
             return Err(Error::unsupported(asked.operation));
         }
-        asked.settled(&self.tell(asked, Body::settling(what)).await?)
+        asked.settled(&self.tell(asked, Body::settling(what, self.declared.text_max)).await?)
     }
 
     async fn run(&self, _: Arc<dyn Inbox>, _: CancellationToken) -> Result<()> {
