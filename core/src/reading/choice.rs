@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     numbers::Numbers,
     text::{is_visible, normal},
-    words::{Beside, VOCABULARIES, Vocabulary},
+    words::{Beside, VOCABULARIES, Vocabulary, is_negation},
 };
 use crate::feedback::ChoiceOption;
 
@@ -70,9 +70,20 @@ impl<'a> Reader<'a> {
         let mut lists = self.lists(&normal(message))?;
         lists.extend(self.lists(&lines)?);
         let list = lists.first()?;
+        // "No, red" may correct what was said before.
+        let mut members = self.parts(&lines).into_iter().filter_map(|part| lines.get(part.range));
+        if list.len() > 1 && members.any(|member| self.denies(member)) {
+            return None;
+        }
         let once = list.iter().collect::<BTreeSet<_>>().len() == list.len();
         let sure = once && lists.iter().all(|other| other == list);
         if sure { list.iter().map(|index| self.value(*index)).collect() } else { None }
+    }
+
+    /// Whether a text is nothing but a no.
+    fn denies(&self, text: &str) -> bool {
+        let forms = VOCABULARIES.iter().filter_map(|vocabulary| self.forms(text.trim(), vocabulary));
+        forms.flatten().any(|form| is_negation(form.text))
     }
 
     fn value(&self, index: usize) -> Option<&'a str> {
@@ -121,8 +132,11 @@ impl<'a> Reader<'a> {
             });
             let trails = vocabulary.trails.iter().filter_map(|(trail, beside)| {
                 let text = without_trail(form.text, trail).filter(|_| is_idle(trail))?;
+                // "No one" is not "No".
+                let last = text.rsplit(' ').next().map(|word| word.trim_matches(['.', '!', '¡', ',']));
+                let negated = last.is_some_and(is_negation);
                 let after = form.after.then(*beside);
-                Some(Form { text, after, ..form })
+                (*beside == Beside::Courtesy || !negated).then_some(Form { text, after, ..form })
             });
             let signs = without_stop(form.text).into_iter().chain(form.text.strip_prefix('¡'));
             for shorter in leads.chain(trails).chain(signs.map(|text| Form { text, ..form })) {
