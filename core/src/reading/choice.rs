@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    approval::takes_note,
     numbers::Numbers,
     text::{is_visible, normal},
     words::{Beside, VOCABULARIES, Vocabulary, is_negation},
@@ -57,6 +58,9 @@ impl<'a> Reader<'a> {
 
     /// The value that the message gives, if it gives one beyond doubt.
     pub(super) fn read(&self, message: &str) -> Option<Value> {
+        if takes_note(message) && !self.names.contains_key(&normal(message)) {
+            return None;
+        }
         if self.multiple { self.list(message).map(Value::from) } else { self.one(message).map(Value::from) }
     }
 

@@ -19,13 +19,13 @@ pub(super) enum Sense {
     Act,
     /// A yes.
     Plain,
-    /// A yes that also only takes note: with thanks and nothing else it does ("ok, thanks").
+    /// A yes that also only takes note: with thanks or greetings and nothing else it does ("ok, thanks").
     Noted,
     /// A yes that is said easily. Beside another yes it is how irony is written ("yeah, sure", "sí, claro").
     Casual,
     /// Courtesy, which answers nothing.
     Polite,
-    /// Thanks.
+    /// Thanks and greetings: beside a yes that may only take note, they end the talk ("ok, best regards").
     Thanks,
     /// A no.
     Refusal,
@@ -304,7 +304,7 @@ impl Vocabulary {
             (language.casual, Sense::Casual),
             (language.polite, Sense::Polite),
             (language.thanks, Sense::Thanks),
-            (language.greetings, Sense::Polite),
+            (language.greetings, Sense::Thanks),
             (language.refusals, Sense::Refusal),
             (language.negated, Sense::Negated),
             (language.rejections, Sense::Rejection),
