@@ -135,7 +135,7 @@ fn a_reading_never_panics_and_its_value_is_always_valid() {
     let mut sure = 0;
     for _ in 0..1_000 {
         let choice = babbled_choice(&mut rng, &pool);
-        for _ in 0..5 {
+        for _ in 0..10 {
             let message = babble(&mut rng, &pool);
             for question in [&Question::Approval, &choice] {
                 if let Reading::Value(value) = read(question, &message) {
