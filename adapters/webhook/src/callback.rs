@@ -162,6 +162,12 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
         Event::Receipt { delivery, receipt } => Some((delivery.uuid(), receipt.clone())),
         _ => None,
     };
+    // Known before the hub hears of it, which asks at once.
+    match &event {
+        Event::Connected { address } => channel.presence.connected(address),
+        Event::Disconnected { address } => channel.presence.disconnected(address),
+        _ => {}
+    }
     let accepted = inbox.accept(event.inbound(channel.name().clone(), id)).await;
     let stored = match &accepted {
         Ok(_) => true,

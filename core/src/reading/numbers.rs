@@ -34,7 +34,7 @@ const STEM_MIN: usize = 4;
 
 static NUMBERS: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| {
     let words = WORDS.into_iter().zip(1..).flat_map(|(list, number)| phrases(list).map(move |word| (word, number)));
-    words.chain(VOCABULARIES.iter().flat_map(|vocabulary| vocabulary.places())).collect()
+    words.chain(VOCABULARIES.iter().flat_map(super::words::Vocabulary::places)).collect()
 });
 
 /// What one option holds.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::poll;
 use hearback_core::{
     ErrorKind, Retry,
-    channel::{Callback, CallbackReply, Inbound},
+    channel::{Callback, CallbackReply, Inbound, Reach},
     clock::Clock,
     feedback::Verdict,
 };
@@ -98,6 +98,17 @@ async fn who_is_refused_is_shown_nothing_of_the_question() {
     let reply = world.channel.callback(event("evt_1", &response("mallory")), inbox).await.unwrap();
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(said(&reply), json!({"verdict": "refused", "reason": "because", "duplicate": false, "errors": []}));
+}
+
+#[tokio::test]
+async fn who_is_disconnected_is_reached_later_until_they_connect() {
+    let (world, inbox) = quiet();
+    assert_eq!(world.channel.reach(&ana()).await, Reach::Now, "nothing was said of her");
+    for (id, kind, reach) in [("evt_1", "disconnected", Reach::Later), ("evt_2", "connected", Reach::Now)] {
+        let said = event(id, &json!({"type": kind, "address": "ana"}));
+        assert_eq!(world.channel.callback(said, inbox.clone()).await.unwrap().status, StatusCode::OK);
+        assert_eq!(world.channel.reach(&ana()).await, reach, "{kind}");
+    }
 }
 
 #[tokio::test]
