@@ -63,9 +63,9 @@ pub(super) struct Language {
 const NOTED: &str = "ok, okay";
 
 /// Words that turn what stands beside them round, in all the languages: "no option" is not the option "No".
-const NEGATIONS: &str = "no, not, don't, dont, never, nope, without, nicht, kein, keine, keinen, keinem, keiner, keines, \
-    keins, nein, nie, ohne, non, ne, n', pas, jamais, rien, aucun, aucune, sans, nunca, jamás, ni, ningún, ningun, \
-    ninguno, ninguna, sin, не, нет, никогда, ни, никакой, никакая, никакое, никакую, ничего, без";
+const NEGATIONS: &str = "no, not, don't, dont, never, nope, without, nicht, kein, keine, keinen, keinem, keiner, \
+    keines, keins, nein, nie, ohne, non, ne, n', pas, jamais, rien, aucun, aucune, sans, nunca, jamás, ni, ningún, \
+    ningun, ninguno, ninguna, sin, не, нет, никогда, ни, никакой, никакая, никакое, никакую, ничего, без";
 
 /// Emoji, as themselves and by the names that Slack gives them: with what they add, and whether they have skin tones.
 const SIGNS: [(&str, Sense, bool); 18] = [
