@@ -254,7 +254,7 @@ impl Asked<'_> {
     }
 
     /// What comes from a plug-in as an error may have it: without secrets and control characters, and not long.
-    fn clean(self, said: &str) -> String {
+    pub(crate) fn clean(self, said: &str) -> String {
         let mut said = self.key.redact(said);
         for part in guarded(self.url) {
             said = said.replace(&part, "…");

@@ -249,9 +249,11 @@ async fn a_probe_names_the_first_difference_and_what_to_write() {
 #[tokio::test]
 async fn what_a_probe_is_answered_with_is_repeated_without_secrets_and_not_at_length() {
     let echo = format!("/hook?key=of-the-query {SECRET} \u{7} {}", "x".repeat(5_000));
-    for body in
-        [json!({"capabilities": echo}), json!({"capabilities": {"edit": echo}}), json!({"capabilities": {"text_max": echo}})]
-    {
+    for body in [
+        json!({"capabilities": echo}),
+        json!({"capabilities": {"edit": echo}}),
+        json!({"capabilities": {"text_max": echo}}),
+    ] {
         let plugin = Plugin::scripted([answer(200, &body)]).await;
         let error = world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err();
         let text = format!("{error} {error:?}");
