@@ -255,14 +255,16 @@ impl Asked<'_> {
 
     /// What comes from a plug-in as an error may have it: without secrets and control characters, and not long.
     pub(crate) fn clean(self, said: &str) -> String {
-        let mut said = self.key.redact(said);
+        // Control characters first: without them, what they part may be a secret.
+        let said: String = said.chars().filter(|c| !c.is_control()).collect();
+        let mut said = self.key.redact(&said);
         for part in guarded(self.url) {
             said = said.replace(&part, "…");
         }
         if let Some(code) = self.code.filter(|code| !code.is_empty()) {
             said = said.replace(code, "…");
         }
-        said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect()
+        said.chars().take(DETAIL_MAX).collect()
     }
 }
 
