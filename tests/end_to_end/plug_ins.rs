@@ -191,15 +191,60 @@ async fn the_check_names_what_a_plug_in_does_wrong_and_never_the_secret() {
 }
 
 #[tokio::test]
+async fn a_plug_in_that_calls_back_passes_its_check_and_what_nobody_answered_is_named() {
+    let plug_in = PlugIn::calling_back().await;
+    let Ended { code, out, err } = check(&plug_in, &["--secret", SECRET]).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    for line in [
+        "ok       an approval is taken: 202, and its receipt came\n",
+        "ok       a question is settled, twice without harm\n",
+        "ok       an event that is answered with 503 comes again\n",
+        "ok       every event is signed, and as documented\n",
+        "\nNot checked: inbound: nobody was to answer; --answer SECONDS",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    // Where it is told to listen, and by the URL that it is told; and somebody answers.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}/by/another/way?x=1"));
+    let args = ["--secret", SECRET, "--listen", &listen, "--callback-url", &url, "--answer", "20"];
+    let Ended { code, out, err } = check(&plug_in, &args).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("ok       a person's answer comes: as `response`\n") && !out.contains("Not checked"), "{out}");
+    assert!(err.contains("Answer one of the questions"), "{err}");
+}
+
+#[tokio::test]
+async fn a_plug_in_that_never_calls_back_or_forges_what_it_says_fails_its_check() {
+    let silent = (PlugIn::mute().await, "skipped  every event is signed, and as documented: it posted nothing\n");
+    let forged =
+        (PlugIn::forging().await, "FAILED   every event is signed, and as documented: what it posts is not believed.");
+    for (plug_in, said) in [silent, forged] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = hearback(folder.path(), &["check-plugin", &plug_in.url()]);
+        command.env("HEARBACK_PLUGIN_SECRET", SECRET).env("SEND_TIMEOUT", "1");
+        let Ended { code, out, err } = ended(command).await;
+        assert_eq!(code, Some(1), "{out}{err}");
+        let lacking = "FAILED   an approval is taken: it was answered with 202, and no signed `receipt` came to http://127.0.0.1:";
+        assert!(out.contains(lacking) && out.contains(said), "{out}{err}");
+        assert!(!out.contains("For hearback.toml"), "{out}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_that_cannot_begin_ends_with_a_code_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 10] = [
         (&[], "<URL>"),
         (&["http://127.0.0.1:1/", "--wrong"], "--wrong"),
         (&["http://127.0.0.1:1/"], "HEARBACK_PLUGIN_SECRET"),
         (&["http://127.0.0.1:1/", "--secret", "hunter2"], "secret: "),
         (&["ftp://127.0.0.1/", "--secret", SECRET], "url: "),
         (&["http://127.0.0.1:1/", "--secret", SECRET, "--to", ""], "--to"),
+        (&["http://127.0.0.1:1/", "--secret", SECRET, "--listen", "0.0.0.0:0"], "pass --callback-url"),
+        (&["http://127.0.0.1:1/", "--secret", SECRET, "--listen", "192.0.2.1:1"], "cannot listen at 192.0.2.1:1"),
+        (&["http://127.0.0.1:1/", "--secret", SECRET, "--callback-url", "ftp://x.example/"], "--callback-url"),
+        (&["http://127.0.0.1:1/", "--secret", SECRET, "--answer", "0"], "--answer"),
     ];
     for (args, told) in cases {
         let Ended { code, out, err } = ended(hearback(folder.path(), &[&["check-plugin"], args].concat())).await;

@@ -254,15 +254,17 @@ impl Asked<'_> {
     }
 
     /// What comes from a plug-in as an error may have it: without secrets and control characters, and not long.
-    fn clean(self, said: &str) -> String {
-        let mut said = self.key.redact(said);
+    pub(crate) fn clean(self, said: &str) -> String {
+        // Control characters first: without them, what they part may be a secret.
+        let said: String = said.chars().filter(|c| !c.is_control()).collect();
+        let mut said = self.key.redact(&said);
         for part in guarded(self.url) {
             said = said.replace(&part, "…");
         }
         if let Some(code) = self.code.filter(|code| !code.is_empty()) {
             said = said.replace(code, "…");
         }
-        said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect()
+        said.chars().take(DETAIL_MAX).collect()
     }
 }
 

@@ -75,6 +75,7 @@ const MALFORMED: Kind = (StatusCode::BAD_REQUEST, "malformed", "The request cann
 const UNAUTHENTICATED: Kind = (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in");
 pub(crate) const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "not_found", "Not found");
 const METHOD_NOT_ALLOWED: Kind = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed");
+pub(crate) const UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available");
 const INVALID: Kind = (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid");
 
 pub(crate) fn problem(kind: Kind, detail: String) -> CallbackReply {
@@ -176,9 +177,7 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
     // Once the receipt is stored its sender may go on. A notice's has no delivery to be stored at.
     let awaited = stored && late.is_some_and(|(delivery, receipt)| channel.waiting.arrived(delivery, &receipt));
     match accepted {
-        Ok(Reply::Response(responded)) => {
-            Ok(reply(StatusCode::OK, "application/json", &VerdictDocument::from(*responded)))
-        }
+        Ok(Reply::Response(responded)) => Ok(verdict(&(*responded).into())),
         Ok(Reply::Noted) => Ok(noted()),
         Err(_) if awaited => Ok(noted()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -189,7 +188,11 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
     }
 }
 
-fn noted() -> CallbackReply {
+pub(crate) fn verdict(document: &VerdictDocument) -> CallbackReply {
+    reply(StatusCode::OK, "application/json", document)
+}
+
+pub(crate) fn noted() -> CallbackReply {
     reply(StatusCode::OK, "application/json", &serde_json::json!({}))
 }
 

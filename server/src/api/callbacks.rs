@@ -112,15 +112,22 @@ impl fmt::Debug for Called {
 
 impl IntoResponse for Called {
     fn into_response(self) -> Response {
-        let Self(CallbackReply { status, content_type, headers, body, after: _ }, sent) = self;
-        let mut response = Response::builder().status(status).body(body);
-        response.headers_mut().extend(headers);
-        if let Some(content_type) = content_type {
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        }
+        let Self(reply, sent) = self;
+        let mut response = response(reply);
         response.set_data(sent);
         response
     }
+}
+
+/// An adapter's answer as it goes out, but for the work after it.
+pub(crate) fn response(reply: CallbackReply) -> Response {
+    let CallbackReply { status, content_type, headers, body, after: _ } = reply;
+    let mut response = Response::builder().status(status).body(body);
+    response.headers_mut().extend(headers);
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
 }
 
 /// Adds the `request_id` to a problem of an adapter's, which cannot know it: all problems are alike then.

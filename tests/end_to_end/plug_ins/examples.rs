@@ -35,7 +35,7 @@ class Apprise:
 
 /// An example that runs, in a folder of its own.
 struct Example {
-    _process: Child,
+    process: Child,
     folder: TempDir,
     port: u16,
 }
@@ -74,7 +74,7 @@ impl Example {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let example = Self { _process: process, folder, port };
+        let example = Self { process, folder, port };
         let listening = async {
             while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
                 yield_now().await;
@@ -113,6 +113,21 @@ async fn the_examples_stand_the_check_that_the_page_tells_of() {
         let Ended { code, out, err } = Example::start(name).await.check(args).await;
         assert_eq!(code, Some(0), "{name}: {out}{err}");
         assert!(out.contains(" 0 FAILED"), "{name}: {out}{err}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_at_the_terminal_reaches_the_check() {
+    if !python() {
+        return;
+    }
+    let mut terminal = Example::start("terminal.py").await;
+    // It waits there until it is asked for.
+    terminal.process.stdin.as_mut().unwrap().write_all(b"yes\n").await.unwrap();
+    let Ended { code, out, err } = terminal.check(&["--answer", "20"]).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    for case in ["a person's answer comes: as `text`", "an event that is answered with 503 comes again"] {
+        assert!(out.contains(&format!("ok       {case}\n")), "{case}: {out}");
     }
 }
 

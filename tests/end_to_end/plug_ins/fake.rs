@@ -26,6 +26,21 @@ const TEXT_MAX: usize = 300;
 /// How old a signature may be, in seconds.
 const WINDOW: u64 = 300;
 
+/// How a plug-in goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// It gives receipts at once.
+    Prompt,
+    /// So it does to whoever calls.
+    Credulous,
+    /// It answers 202, and calls back: with the receipt, and with an answer to an approval.
+    CallsBack,
+    /// It answers 202 and calls nobody.
+    Mute,
+    /// It calls back, and signs with something else than the secret.
+    Forges,
+}
+
 /// A running plug-in.
 pub struct PlugIn {
     address: SocketAddr,
@@ -76,18 +91,54 @@ fn answer(message: &Value) -> (u16, Value) {
     }
 }
 
-fn endpoint(tx: mpsc::UnboundedSender<Value>, checks: bool) -> impl Endpoint<Output = Response> + 'static {
+/// What it has to tell of a message that it takes.
+fn events(message: &Value) -> Vec<Value> {
+    let (delivery, request) = (&message["delivery"], &message["request"]);
+    let mut events = vec![json!({"type": "receipt", "delivery": delivery, "receipt": format!("shown-{delivery}")})];
+    if request["kind"] == "approval" {
+        let (id, from) = (&request["id"], &message["to"]);
+        events.push(json!({"type": "response", "request_id": id, "from": from, "value": "approved"}));
+    }
+    events
+}
+
+/// Tells it all, each thing until it is taken or refused.
+async fn call_back(message: Value, manner: Manner) {
+    for event in events(&message) {
+        let id = format!("{}_{}", event["type"].as_str().unwrap(), message["delivery"].as_str().unwrap());
+        let (time, mut signature) = PlugIn::signed_at(&id, 0, &event.to_string());
+        if manner == Manner::Forges {
+            signature = format!("v1,{}", STANDARD.encode([7; 32]));
+        }
+        for _ in 0..10 {
+            let headers = [("webhook-id", &*id), ("webhook-timestamp", &time), ("webhook-signature", &signature)];
+            let answer = PlugIn::post(&message["callback_url"], headers, event.to_string()).await;
+            if !answer.status.is_server_error() {
+                break;
+            }
+        }
+    }
+}
+
+fn endpoint(tx: mpsc::UnboundedSender<Value>, manner: Manner) -> impl Endpoint<Output = Response> + 'static {
     let tx = Arc::new(tx);
     make(move |mut request: Request| {
         let tx = tx.clone();
         async move {
             let body = request.take_body().into_bytes().await?;
-            let (status, said) = if checks && !believed(request.headers(), &body) {
+            let (status, said) = if manner != Manner::Credulous && !believed(request.headers(), &body) {
                 (401, json!({"error": "bad_signature"}))
             } else {
                 match serde_json::from_slice::<Value>(&body) {
                     Ok(message) => {
-                        let answer = answer(&message);
+                        let mut answer = answer(&message);
+                        let later = matches!(manner, Manner::CallsBack | Manner::Mute | Manner::Forges);
+                        if later && answer.1["receipt"].is_string() {
+                            answer = (202, json!({}));
+                            if manner != Manner::Mute {
+                                tokio::spawn(call_back(message.clone(), manner));
+                            }
+                        }
                         // A test that has seen enough drops its end.
                         let _ = tx.send(message);
                         answer
@@ -106,19 +157,34 @@ fn endpoint(tx: mpsc::UnboundedSender<Value>, checks: bool) -> impl Endpoint<Out
 impl PlugIn {
     /// A plug-in that keeps the protocol.
     pub async fn start() -> Self {
-        Self::run(true).await
+        Self::run(Manner::Prompt).await
     }
 
     /// A plug-in that believes whoever calls.
     pub async fn credulous() -> Self {
-        Self::run(false).await
+        Self::run(Manner::Credulous).await
     }
 
-    async fn run(checks: bool) -> Self {
+    /// A plug-in that calls back with the receipts of what it takes, and answers every approval.
+    pub async fn calling_back() -> Self {
+        Self::run(Manner::CallsBack).await
+    }
+
+    /// A plug-in that says it would call back, and never does.
+    pub async fn mute() -> Self {
+        Self::run(Manner::Mute).await
+    }
+
+    /// A plug-in that calls back without the secret.
+    pub async fn forging() -> Self {
+        Self::run(Manner::Forges).await
+    }
+
+    async fn run(manner: Manner) -> Self {
         let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.unwrap();
         let address = *acceptor.local_addr()[0].as_socket_addr().unwrap();
         let (tx, told) = mpsc::unbounded_channel();
-        tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint(tx, checks)));
+        tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint(tx, manner)));
         Self { address, told }
     }
 

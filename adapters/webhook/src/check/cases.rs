@@ -3,14 +3,16 @@
 use hearback_core::{
     channel::Receipt,
     feedback::{PROMPT_MAX, RequestDocument},
-    id::DeliveryId,
     person::UserRef,
 };
 use http::HeaderMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, Report};
+use super::{
+    Caller, Report,
+    later::{self, Late},
+};
 use crate::{
     answer::{Asked, Problem, What},
     client::Answered,
@@ -23,8 +25,7 @@ const MINUTES: i64 = 60;
 
 /// A question that was sent, to be closed again.
 struct Shown {
-    delivery: DeliveryId,
-    receipt: Option<Receipt>,
+    delivery: Uuid,
     request: RequestDocument,
 }
 
@@ -37,18 +38,22 @@ pub(super) async fn run(caller: &Caller) -> Report {
         report.skip("everything else", "without an answer to `probe` nothing can be said");
         return report;
     };
+    caller.ear.declare(declared);
     signatures(caller, &mut report).await;
     bodies(caller, &mut report).await;
-    let mut shown = Vec::new();
-    questions(caller, &mut report, &mut shown).await;
-    others(caller, &mut report).await;
-    twice(caller, &mut report, &declared).await;
-    lengths(caller, &mut report, &declared, &mut shown).await;
+    let (mut shown, mut late) = (Vec::new(), Vec::new());
+    questions(caller, &mut report, &mut shown, &mut late).await;
+    others(caller, &mut report, &mut late).await;
+    twice(caller, &mut report, &declared, &mut late).await;
+    lengths(caller, &mut report, &declared, &mut shown, &mut late).await;
+    later::receipts(caller, &mut report, late).await;
+    later::answers(caller, &mut report, &declared).await;
     settle(caller, &mut report, &declared, &shown).await;
+    later::events(caller, &mut report).await;
     report
 }
 
-fn asked(caller: &Caller, what: What) -> Asked<'_> {
+pub(super) fn asked(caller: &Caller, what: What) -> Asked<'_> {
     Asked { operation: "check", what, key: &caller.client.key, url: &caller.client.url, code: None }
 }
 
@@ -145,24 +150,37 @@ fn user() -> UserRef {
 }
 
 fn sending(caller: &Caller, delivery: Uuid) -> Sending<'_> {
+    caller.ear.sending(delivery);
     Sending { delivery, to: &caller.options.to, thread: None, locale: Some("en"), answer_url: None }
 }
 
-/// The receipt at once, or a note that it comes later.
-fn taken(caller: &Caller, answered: &Answered) -> Result<Option<Receipt>, String> {
-    asked(caller, What::Send).receipt(answered).map_err(|error| error.detail().to_owned())
+/// The receipt at once, or `None` when it comes later.
+fn taken(caller: &Caller, delivery: Uuid, answered: &Answered) -> Result<Option<Receipt>, String> {
+    let receipt = asked(caller, What::Send).receipt(answered).map_err(|error| error.detail().to_owned())?;
+    if let Some(receipt) = &receipt {
+        caller.ear.given(delivery, receipt.clone());
+    }
+    Ok(receipt)
 }
 
-fn noted(taken: &Result<Option<Receipt>, String>) -> Result<String, String> {
-    match taken {
-        Ok(Some(_)) => Ok(String::new()),
-        Ok(None) => Ok("202: the receipt must come as a callback, which was not checked".into()),
-        Err(error) => Err(error.clone()),
+/// Makes a sending, and notes how it went: a receipt that comes later is waited for when everything has been sent.
+async fn note(
+    caller: &Caller,
+    report: &mut Report,
+    late: &mut Vec<Late>,
+    (name, delivery): (&'static str, Uuid),
+    send: impl Future<Output = Result<Option<Receipt>, String>>,
+) {
+    let due = caller.clock.now().after(caller.options.timeout);
+    match send.await {
+        Ok(None) => late.push(Late { case: report.begin(name), delivery, due }),
+        outcome => report.note(name, outcome.map(|_| String::new())),
     }
 }
 
 /// Sends a question, with more in the message than is documented where there is more.
 async fn ask(caller: &Caller, request: &RequestDocument, delivery: Uuid, more: Value) -> Result<Answered, String> {
+    caller.ear.asking(request);
     let body =
         Body::Request { sending: sending(caller, delivery), person: &user(), request: Box::new(request.clone()) };
     let id = body.id(caller.clock.now());
@@ -173,7 +191,21 @@ async fn ask(caller: &Caller, request: &RequestDocument, delivery: Uuid, more: V
     caller.sign_and_post(&id, message.to_string().into_bytes()).await
 }
 
-async fn questions(caller: &Caller, report: &mut Report, shown: &mut Vec<Shown>) {
+/// The same, and its receipt.
+async fn put(
+    caller: &Caller,
+    shown: &mut Vec<Shown>,
+    delivery: Uuid,
+    parts: Value,
+    more: Value,
+) -> Result<Option<Receipt>, String> {
+    let request = question(caller, parts)?;
+    let receipt = taken(caller, delivery, &ask(caller, &request, delivery, more).await?)?;
+    shown.push(Shown { delivery, request });
+    Ok(receipt)
+}
+
+async fn questions(caller: &Caller, report: &mut Report, shown: &mut Vec<Shown>, late: &mut Vec<Late>) {
     let options = json!([{"value": "blue", "label": "Blue"}, {"value": "red"}]);
     let schema = json!({"type": "object", "properties": {"reason": {"type": "string"}}, "required": ["reason"]});
     let input = json!({"kind": "input", "min_length": 1, "max_length": 20, "pattern": null});
@@ -190,57 +222,63 @@ async fn questions(caller: &Caller, report: &mut Report, shown: &mut Vec<Shown>)
     ];
     for (name, parts, more) in cases {
         let delivery: Uuid = caller.ids.next();
-        let outcome = async {
-            let request = question(caller, parts)?;
-            let receipt = taken(caller, &ask(caller, &request, delivery, more).await?);
-            if let Ok(receipt) = &receipt {
-                shown.push(Shown { delivery: delivery.into(), receipt: receipt.clone(), request });
-            }
-            noted(&receipt)
-        };
-        report.note(name, outcome.await);
+        note(caller, report, late, (name, delivery), put(caller, shown, delivery, parts, more)).await;
     }
 }
 
-async fn others(caller: &Caller, report: &mut Report) {
+async fn others(caller: &Caller, report: &mut Report, late: &mut Vec<Late>) {
     let text = "A test of the plug-in.";
-    let send = async |body: Body<'_>| {
-        let answered = caller.tell(body).await?;
-        noted(&taken(caller, &answered))
-    };
-    let notice = Body::Notice { sending: sending(caller, caller.ids.next()), text };
-    report.note("a notice is taken", send(notice).await);
-    let expires_at = caller.clock.now();
-    let code = Body::Code { sending: sending(caller, caller.ids.next()), code: "000000", expires_at };
-    report.note("a code is taken", send(code).await);
-    let message = Body::Message { sending: sending(caller, caller.ids.next()), text };
-    let outcome = match caller.tell(message).await {
-        Ok(answered) if answered.status == http::StatusCode::NOT_IMPLEMENTED => Ok("501: it takes no chat".into()),
-        Ok(answered) => noted(&taken(caller, &answered)),
-        Err(error) => Err(error),
-    };
-    report.note("a chat message is taken, or refused with 501", outcome);
+    let send = async |delivery, body: Body<'_>| taken(caller, delivery, &caller.tell(body).await?);
+    let delivery: Uuid = caller.ids.next();
+    let notice = Body::Notice { sending: sending(caller, delivery), text };
+    note(caller, report, late, ("a notice is taken", delivery), send(delivery, notice)).await;
+    let (delivery, expires_at): (Uuid, _) = (caller.ids.next(), caller.clock.now());
+    let code = Body::Code { sending: sending(caller, delivery), code: "000000", expires_at };
+    note(caller, report, late, ("a code is taken", delivery), send(delivery, code)).await;
+    let delivery: Uuid = caller.ids.next();
+    let message = Body::Message { sending: sending(caller, delivery), text };
+    let name = "a chat message is taken, or refused with 501";
+    match caller.tell(message).await {
+        Ok(answered) if answered.status == http::StatusCode::NOT_IMPLEMENTED => {
+            report.note(name, Ok("501: it takes no chat".into()));
+        }
+        told => {
+            let receipt = async { taken(caller, delivery, &told?) };
+            note(caller, report, late, (name, delivery), receipt).await;
+        }
+    }
 }
 
-async fn twice(caller: &Caller, report: &mut Report, declared: &Declared) {
+async fn twice(caller: &Caller, report: &mut Report, declared: &Declared, late: &mut Vec<Late>) {
     let name = "the same webhook-id twice has the same receipt";
     if !declared.idempotent_send {
         return report.skip(name, "it does not declare idempotent_send");
     }
-    let delivery = caller.ids.next();
+    let delivery: Uuid = caller.ids.next();
     let once = async || {
         let text = "A test of the plug-in: this must be seen once.";
-        taken(caller, &caller.tell(Body::Notice { sending: sending(caller, delivery), text }).await?)
+        taken(caller, delivery, &caller.tell(Body::Notice { sending: sending(caller, delivery), text }).await?)
     };
-    let outcome = match (once().await, once().await) {
-        (Ok(first), Ok(second)) if first == second => Ok(String::new()),
-        (Ok(_), Ok(_)) => Err("the receipts differ".into()),
-        (Err(error), _) | (_, Err(error)) => Err(error),
+    let both = async {
+        let receipts = [once().await?, once().await?];
+        // One that was called back counts like one that was answered.
+        let known = caller.ear.receipt(delivery);
+        if receipts.iter().flatten().any(|receipt| Some(receipt) != known.as_ref()) {
+            return Err("the receipts differ".into());
+        }
+        let [first, second] = receipts;
+        Ok(first.or(second))
     };
-    report.note(name, outcome);
+    note(caller, report, late, (name, delivery), both).await;
 }
 
-async fn lengths(caller: &Caller, report: &mut Report, declared: &Declared, shown: &mut Vec<Shown>) {
+async fn lengths(
+    caller: &Caller,
+    report: &mut Report,
+    declared: &Declared,
+    shown: &mut Vec<Shown>,
+    late: &mut Vec<Late>,
+) {
     let (fits, over) = ("a text of text_max characters is taken", "one character more is refused with 413 or 422");
     let Some(max) = declared.text_max else {
         report.skip(fits, "it declares no text_max");
@@ -251,15 +289,8 @@ async fn lengths(caller: &Caller, report: &mut Report, declared: &Declared, show
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     let text = "ä".repeat(max.min(PROMPT_MAX));
     let delivery: Uuid = caller.ids.next();
-    let outcome = async {
-        let request = question(caller, json!({"kind": "approval", "prompt": &text}))?;
-        let receipt = taken(caller, &ask(caller, &request, delivery, json!({})).await?);
-        if let Ok(receipt) = &receipt {
-            shown.push(Shown { delivery: delivery.into(), receipt: receipt.clone(), request });
-        }
-        noted(&receipt)
-    };
-    report.note(fits, outcome.await);
+    let parts = json!({"kind": "approval", "prompt": &text});
+    note(caller, report, late, (fits, delivery), put(caller, shown, delivery, parts, json!({}))).await;
     if max > PROMPT_MAX {
         let why = format!("its text_max is above {PROMPT_MAX} characters, and the hub has no longer prompts");
         return report.skip(over, &why);
@@ -274,8 +305,8 @@ async fn lengths(caller: &Caller, report: &mut Report, declared: &Declared, show
 async fn settle(caller: &Caller, report: &mut Report, declared: &Declared, shown: &[Shown]) {
     let name =
         if declared.edit { "a question is settled, twice without harm" } else { "settle is done, or refused with 501" };
-    let Some(first) = shown.iter().find(|shown| shown.receipt.is_some()) else {
-        return report.skip(name, "no question was answered with a receipt at once");
+    let Some(first) = shown.iter().find(|shown| caller.ear.receipt(shown.delivery).is_some()) else {
+        return report.skip(name, "no question has a receipt");
     };
     let allowed: &[u16] = if declared.edit { &[200, 201, 202, 204] } else { &[200, 201, 202, 204, 501] };
     let mut outcome = close(caller, first, allowed).await;
@@ -290,12 +321,13 @@ async fn settle(caller: &Caller, report: &mut Report, declared: &Declared, shown
 }
 
 async fn close(caller: &Caller, shown: &Shown, allowed: &[u16]) -> Result<String, String> {
-    let Shown { delivery, receipt: Some(receipt), request } = shown else { return Ok(String::new()) };
+    let Shown { delivery, request } = shown;
+    let Some(receipt) = caller.ear.receipt(*delivery) else { return Ok(String::new()) };
     let mut request = request.clone();
     request.status = hearback_core::feedback::Status::Cancelled;
     request.ended_at = Some(caller.clock.now());
     let body = Body::Settle {
-        delivery: *delivery,
+        delivery: (*delivery).into(),
         to: &caller.options.to,
         receipt: receipt.as_str(),
         request: Box::new(request),

@@ -1,6 +1,8 @@
 //! The cases that a plug-in must stand, for `hearback check-plugin`.
 
 mod cases;
+mod ear;
+mod later;
 mod report;
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +18,7 @@ use hearback_core::{
 use http::HeaderMap;
 use tokio::select;
 
+pub use ear::Ear;
 pub use report::{Case, Outcome, Report};
 
 use crate::{
@@ -32,30 +35,49 @@ pub struct CheckOptions {
     pub to: Address,
     /// The name of the channel in the messages.
     pub channel: ChannelName,
-    /// The `callback_url` in the messages. The check does not listen there.
+    /// The `callback_url` in the messages. Whoever checks listens there, and gives what comes to [`Check::ear`].
     pub callback_url: String,
     /// Private networks that may be called.
     pub outbound_allow: Networks,
-    /// How long one call may take.
+    /// How long one call may take, and how long a receipt that is called back.
     pub timeout: Duration,
+    /// How long somebody has to answer one of the questions, where somebody is to.
+    pub answer: Option<Duration>,
 }
 
-/// Runs every case against the plug-in at `url`. It sends about ten messages to the address of the options, and closes
-/// the questions among them.
-///
-/// # Errors
-///
-/// `url` or `secret` is not one. What the plug-in does wrong is in the report.
-pub async fn check_plugin(
-    url: &str,
-    secret: &Secret,
-    options: CheckOptions,
-    clock: Arc<dyn Clock>,
-) -> Result<Report, FieldError> {
-    let (url, key) = (parse_url(url)?, parse_secret(secret)?);
-    let client = Client::new(url, key, options.outbound_allow.clone(), clock.clone(), options.timeout)?;
-    let caller = Caller { client, options, ids: Ids::random(clock.clone()), clock };
-    Ok(cases::run(&caller).await)
+/// A check of one plug-in.
+pub struct Check(Caller);
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Check({:?})", self.0.client)
+    }
+}
+
+impl Check {
+    /// A check of the plug-in at `url`.
+    ///
+    /// # Errors
+    ///
+    /// `url` or `secret` is not one.
+    pub fn new(url: &str, secret: &Secret, options: CheckOptions, clock: Arc<dyn Clock>) -> Result<Self, FieldError> {
+        let (url, key) = (parse_url(url)?, parse_secret(secret)?);
+        let client = Client::new(url, key, options.outbound_allow.clone(), clock.clone(), options.timeout)?;
+        let ear = Ear::new(parse_secret(secret)?, options.channel.clone(), options.to.clone(), clock.clone());
+        Ok(Self(Caller { client, options, ids: Ids::random(clock.clone()), clock, ear: Arc::new(ear) }))
+    }
+
+    /// What is to be given every call that comes to the callback URL.
+    #[must_use]
+    pub fn ear(&self) -> Arc<Ear> {
+        self.0.ear.clone()
+    }
+
+    /// Runs every case. It sends about ten messages to the address of the options, and closes the questions among them.
+    /// What the plug-in does wrong is in the report.
+    pub async fn run(self) -> Report {
+        cases::run(&self.0).await
+    }
 }
 
 /// Calls the plug-in as the hub would, and in ways that it would not.
@@ -64,6 +86,7 @@ struct Caller {
     options: CheckOptions,
     clock: Arc<dyn Clock>,
     ids: Ids,
+    ear: Arc<Ear>,
 }
 
 impl Caller {

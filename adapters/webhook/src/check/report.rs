@@ -31,6 +31,8 @@ pub struct Report {
     pub cases: Vec<Case>,
     /// What the plug-in declares, where it could be asked.
     pub declared: Option<Declared>,
+    /// The capabilities that were declared and not checked, and why.
+    pub unchecked: Vec<(&'static str, &'static str)>,
 }
 
 impl Report {
@@ -43,6 +45,20 @@ impl Report {
     pub(super) fn note(&mut self, name: &'static str, outcome: Result<String, String>) {
         let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Passed);
         self.cases.push(Case { name, outcome });
+    }
+
+    /// Notes a case whose end shows later, and returns its place for [`Self::end`].
+    pub(super) fn begin(&mut self, name: &'static str) -> usize {
+        self.skip(name, "the check ended before it");
+        self.cases.len() - 1
+    }
+
+    pub(super) fn end(&mut self, case: usize, outcome: Result<String, String>) {
+        self.cases[case].outcome = outcome.map_or_else(Outcome::Failed, Outcome::Passed);
+    }
+
+    pub(super) fn leave_out(&mut self, capability: &'static str, why: &'static str) {
+        self.unchecked.push((capability, why));
     }
 
     pub(super) fn skip(&mut self, name: &'static str, why: &str) {
@@ -63,7 +79,8 @@ impl fmt::Display for Case {
     }
 }
 
-/// One line a case, how many of each there are, and what to write into the configuration when all is well.
+/// One line a case, how many of each there are, what to write into the configuration when all is well, and what of it was
+/// not checked.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for case in &self.cases {
@@ -74,10 +91,10 @@ impl fmt::Display for Report {
         let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
         let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
         write!(f, "{passed} ok, {failed} FAILED, {skipped} skipped")?;
-        match &self.declared {
-            Some(declared) if failed == 0 => write!(f, "\nFor hearback.toml: {}", declared.toml()),
-            _ => Ok(()),
+        if let Some(declared) = self.declared.filter(|_| failed == 0) {
+            write!(f, "\nFor hearback.toml: {}", declared.toml())?;
         }
+        self.unchecked.iter().try_for_each(|(capability, why)| write!(f, "\nNot checked: {capability}: {why}"))
     }
 }
 
@@ -98,5 +115,7 @@ mod tests {
         );
         report.cases.pop();
         assert!(report.to_string().ends_with("1 ok, 0 FAILED, 1 skipped\nFor hearback.toml: capabilities = {  }"));
+        report.leave_out("inbound", "nobody was to answer");
+        assert!(report.to_string().ends_with("capabilities = {  }\nNot checked: inbound: nobody was to answer"));
     }
 }

@@ -1,18 +1,35 @@
 //! The check finds a good plug-in good, and names what is wrong with a bad one.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
-use hearback_core::{Timestamp, clock::ManualClock};
-use http::HeaderMap;
+use futures_util::poll;
+use hearback_core::{Timestamp, channel::Callback, clock::ManualClock, secret::Secret};
+use http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::task::yield_now;
 
 use super::{
     NOW, SECRET, ana,
     fake::{Call, Plugin, Script, answer},
     key,
 };
-use crate::{CheckOptions, Outcome, Report, check_plugin};
+use crate::{
+    Check, CheckOptions, Ear, Outcome, Report,
+    signature::{ID, Key, SIGNATURE, TIMESTAMP},
+};
+
+/// How long the check waits for what does not come.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn fault(status: u16, word: &str) -> Script {
     answer(status, &json!({"error": word}))
@@ -45,16 +62,40 @@ fn good(declared: Value) -> impl Fn(&Call) -> Script + Send + Sync + 'static {
 }
 
 async fn report(handler: impl Fn(&Call) -> Script + Send + Sync + 'static) -> Report {
-    let plugin = Plugin::handled(handler).await;
+    calling_back(None, move |call, _| handler(call)).await
+}
+
+/// The same of a plug-in that can post events: it is called with the message, and with what takes them.
+async fn calling_back(
+    answer: Option<Duration>,
+    handler: impl Fn(&Call, &Ear) -> Script + Send + Sync + 'static,
+) -> Report {
+    let ear: Arc<OnceLock<Arc<Ear>>> = Arc::default();
+    let heard = ear.clone();
+    let plugin = Plugin::handled(move |call| handler(call, heard.get().unwrap())).await;
     let options = CheckOptions {
         to: ana(),
         channel: "check".parse().unwrap(),
         callback_url: "http://127.0.0.1:9/".into(),
         outbound_allow: "127.0.0.0/8".parse().unwrap(),
-        timeout: Duration::from_secs(10),
+        timeout: PATIENCE,
+        answer,
     };
     let clock = Arc::new(ManualClock::at(Timestamp::from_micros(NOW * 1_000_000)));
-    check_plugin(&plugin.url(), &SECRET.into(), options, clock).await.unwrap()
+    let check = Check::new(&plugin.url(), &SECRET.into(), options, clock.clone()).unwrap();
+    let heard = check.ear();
+    ear.set(heard.clone()).unwrap();
+    let mut run = pin!(check.run());
+    loop {
+        if let Poll::Ready(report) = poll!(&mut run) {
+            return report;
+        }
+        // Everything that a plug-in posts here comes before its answer: what is waited for does not come any more.
+        if heard.is_waited_on() {
+            clock.advance(PATIENCE);
+        }
+        yield_now().await;
+    }
 }
 
 fn failed(report: &Report) -> Vec<&'static str> {
@@ -70,14 +111,18 @@ async fn a_good_plugin_passes() {
     let line =
         "For hearback.toml: capabilities = { buttons = true, edit = true, idempotent_send = true, text_max = 100 }";
     assert!(report.to_string().ends_with(line), "{report}");
-    assert!(!report.cases.iter().any(|case| matches!(case.outcome, Outcome::Skipped(_))), "{report}");
+    let skipped = report.cases.iter().filter(|case| matches!(case.outcome, Outcome::Skipped(_)));
+    assert!(
+        skipped.map(|case| &case.outcome).all(|why| *why == Outcome::Skipped("it posted nothing".into())),
+        "{report}"
+    );
 }
 
 #[tokio::test]
 async fn one_that_declares_nothing_passes_with_cases_skipped() {
     let report = report(good(json!({}))).await;
     assert!(report.passed(), "{report}");
-    assert_eq!(report.cases.iter().filter(|case| matches!(case.outcome, Outcome::Skipped(_))).count(), 3, "{report}");
+    assert_eq!(report.cases.iter().filter(|case| matches!(case.outcome, Outcome::Skipped(_))).count(), 5, "{report}");
 }
 
 #[tokio::test]
@@ -138,5 +183,158 @@ async fn nothing_is_said_of_one_that_does_not_answer() {
     for script in [Script::Cut, fault(500, "unavailable")] {
         let report = report(move |_| script.clone()).await;
         assert_eq!((report.cases.len(), report.passed()), (2, false), "{report}");
+    }
+}
+
+/// Tells the check something, as often as it is not taken and `tries` allow.
+fn tell(ear: &Ear, key: &Key, id: &str, event: &Value, tries: usize) {
+    let body = event.to_string();
+    let (signature, time) = (key.sign(id, NOW, body.as_bytes()), NOW.to_string());
+    let pairs = [(ID, id), (TIMESTAMP, &time), (SIGNATURE, &signature)];
+    let headers: HeaderMap = pairs.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect();
+    let (tail, query, body) = ("events".into(), String::new(), body.into());
+    let call = Callback { method: Method::POST, tail, query, headers, body };
+    for _ in 0..tries {
+        let reply = ear.take(&call);
+        if reply.status != StatusCode::SERVICE_UNAVAILABLE {
+            return;
+        }
+        assert_eq!(reply.headers["retry-after"], "1");
+    }
+}
+
+/// A plug-in that answers what it is sent with 202, and tells what it has to tell besides.
+fn late(
+    declared: Value,
+    tries: usize,
+    events: impl Fn(&Value) -> Vec<Value> + Send + Sync + 'static,
+) -> impl Fn(&Call, &Ear) -> Script + Send + Sync + 'static {
+    let (plugin, count) = (good(declared), AtomicUsize::default());
+    move |call, ear| match plugin(call) {
+        Script::Answer(200, _, body) if body.contains(r#""receipt""#) => {
+            for event in events(&call.json()) {
+                tell(ear, &key(), &format!("evt_{}", count.fetch_add(1, Ordering::Relaxed)), &event, tries);
+            }
+            answer(202, &json!({}))
+        }
+        script => script,
+    }
+}
+
+fn receipt(message: &Value) -> Value {
+    json!({"type": "receipt", "delivery": message["delivery"], "receipt": format!("late-{}", message["delivery"])})
+}
+
+/// An answer to an approval; to other questions there is none.
+fn response(message: &Value) -> Option<Value> {
+    let id = &message["request"]["id"];
+    let approval = message["request"]["kind"] == "approval";
+    approval.then(|| json!({"type": "response", "request_id": id, "from": "ana", "value": "approved"}))
+}
+
+#[tokio::test]
+async fn one_that_calls_back_passes_and_is_settled_by_what_it_called_back() {
+    let declared = json!({"edit": true, "inbound": true, "receipts": true, "idempotent_send": true});
+    let report = calling_back(None, late(declared.clone(), 2, |message| vec![receipt(message)])).await;
+    assert!(report.passed(), "{report}");
+    let text = report.to_string();
+    for line in [
+        "ok       an approval is taken: 202, and its receipt came\n",
+        "ok       a question is settled, twice without harm\n",
+        "ok       an event that is answered with 503 comes again\n",
+        "ok       every event is signed, and as documented\n",
+        "\nNot checked: inbound: nobody was to answer; --answer SECONDS waits for somebody who does",
+        "\nNot checked: receipts: nobody was to look; --answer SECONDS waits for somebody who does",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+
+    let everything = |message: &Value| {
+        let receipt = receipt(message);
+        let read = json!({"type": "read", "from": "ana", "receipt": receipt["receipt"]});
+        [Some(receipt), response(message), Some(read)].into_iter().flatten().collect()
+    };
+    let report = calling_back(Some(PATIENCE), late(declared, 2, everything)).await;
+    assert!(report.passed() && report.unchecked.is_empty(), "{report}");
+    assert!(report.to_string().contains("ok       a person's answer comes: as `response`\n"), "{report}");
+}
+
+#[tokio::test]
+async fn one_that_never_calls_back_fails() {
+    let report = calling_back(None, late(json!({"edit": true, "inbound": true}), 2, |_| Vec::new())).await;
+    let failed = failed(&report);
+    assert!(["an approval is taken", "a form is taken", "a notice is taken"].iter().all(|name| failed.contains(name)));
+    assert!(report.to_string().contains("no signed `receipt` came to http://127.0.0.1:9/ within 10 s"), "{report}");
+
+    let declared = json!({"inbound": true, "receipts": true});
+    let report = calling_back(Some(PATIENCE), late(declared, 2, |message| vec![receipt(message)])).await;
+    assert_eq!(self::failed(&report), ["a person's answer comes", "`delivered` or `read` comes"], "{report}");
+}
+
+#[tokio::test]
+async fn one_that_tells_an_event_once_fails() {
+    let report = calling_back(None, late(json!({}), 1, |message| vec![receipt(message)])).await;
+    assert_eq!(failed(&report), ["an event that is answered with 503 comes again"], "{report}");
+}
+
+#[tokio::test]
+async fn one_that_forges_a_signature_fails() {
+    let plugin = good(json!({}));
+    let other = Key::parse(&Secret::from("whsec_bm90IHRoZSBzZWNyZXQgb2YgdGhlIGh1Yg==")).unwrap();
+    let report = calling_back(None, move |call, ear| match plugin(call) {
+        Script::Answer(200, _, body) if body.contains(r#""receipt""#) => {
+            tell(ear, &other, "evt_1", &receipt(&call.json()), 2);
+            answer(202, &json!({}))
+        }
+        script => script,
+    })
+    .await;
+    let failed = failed(&report);
+    assert!(failed.contains(&"an approval is taken"), "{report}");
+    assert!(failed.contains(&"every event is signed, and as documented"), "{report}");
+}
+
+/// What a plug-in tells of a message besides its receipt.
+type Wrong = Box<dyn Fn(&Value) -> Option<Value> + Send + Sync>;
+
+#[tokio::test]
+async fn an_event_that_is_not_as_it_must_be_fails_and_is_named() {
+    let with = |name: &'static str, value: Value| {
+        move |message: &Value| {
+            response(message).map(|mut response| {
+                response[name] = value.clone();
+                response
+            })
+        }
+    };
+    let nothing = json!(uuid::Uuid::nil());
+    let (unknown, unread) = (nothing.clone(), json!({"type": "read", "from": "ana", "receipt": "m-1"}));
+    let cases: [(Wrong, &str); 8] = [
+        (Box::new(with("from", json!("ben"))), "a `response` is from an address that nothing was sent to"),
+        (Box::new(with("value", json!("maybe"))), "a `response` does not answer its question: value: "),
+        (Box::new(with("request_id", nothing)), "a `response` names a request that was not sent"),
+        (Box::new(with("colour", json!(1))), "an event is refused: colour: is not a field of `response`"),
+        (Box::new(with("type", json!("answer"))), "an event is refused: type: is not one of the types"),
+        (
+            Box::new(move |_| Some(json!({"type": "receipt", "delivery": unknown, "receipt": "m"}))),
+            "a delivery that was not sent",
+        ),
+        (
+            Box::new(move |_| Some(unread.clone())),
+            "`read` comes, and the answer to `probe` does not declare what it needs",
+        ),
+        (
+            Box::new(|message| {
+                let id = &message["request"]["id"];
+                id.is_string().then(|| json!({"type": "text", "request_id": id, "from": "ana", "text": " "}))
+            }),
+            "a `text` is empty",
+        ),
+    ];
+    for (wrong, words) in cases {
+        let events = move |message: &Value| [Some(receipt(message)), wrong(message)].into_iter().flatten().collect();
+        let report = calling_back(None, late(json!({"inbound": true}), 2, events)).await;
+        assert_eq!(failed(&report), ["every event is signed, and as documented"], "{words}\n{report}");
+        assert!(report.to_string().contains(words), "{words}\n{report}");
     }
 }

@@ -274,6 +274,7 @@ async fn the_keys_of_a_url_are_taken_out_in_every_spelling_and_other_words_stay(
         ("hook?v=1&key=of%20the-query", "key of%20the-query, 1", "key …, 1"),
         ("services/T%C3%A4-secret-1", "no /services/Tä-secret-1", "no /…/…"),
         ("services/T%C3%A4-secret-1", "no T%C3%A4-secret-1", "no …"),
+        ("hook?key=of-the-query", "key of-the\u{0}-query\n", "key …"),
         ("v1/hook", "v1 knows no hook", "v1 knows no hook"),
     ] {
         let plugin = plugin(said).await;
