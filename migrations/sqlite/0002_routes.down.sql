@@ -1,3 +1,4 @@
+-- If the newest event is dropped here, the next one gets its id: whoever had read that far misses one event.
 DELETE FROM event_readers WHERE event_id IN (SELECT id FROM events WHERE kind = 'undeliverable');
 ALTER TABLE events RENAME TO old_events;
 

@@ -9,8 +9,7 @@ ALTER TABLE feedback_requests ADD COLUMN undeliverable_at INTEGER; -- when it wa
 ALTER TABLE asked ADD COLUMN route_due_at INTEGER CHECK (route_due_at IS NULL OR status = 'pending');
 ALTER TABLE asked ADD COLUMN route_rounds INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE asked ADD COLUMN route_exhausted INTEGER NOT NULL DEFAULT 0 CHECK (route_exhausted IN (0, 1));
--- What is pending already is looked at once, as nobody did before.
-UPDATE asked SET route_due_at = 0, route_exhausted = NOT EXISTS (
+UPDATE asked SET route_exhausted = NOT EXISTS (
     SELECT 1 FROM feedback_requests r CROSS JOIN deliveries d ON d.request_id = r.id
     WHERE r.created_event = asked.created_event AND d.user_id = asked.user_id
 ) WHERE status = 'pending';

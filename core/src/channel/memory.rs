@@ -69,6 +69,7 @@ struct State {
     away: HashSet<Address>,
     faults: VecDeque<Fault>,
     ill: Option<ErrorKind>,
+    probes: u32,
 }
 
 #[derive(Debug)]
@@ -129,6 +130,12 @@ impl MemoryChannel {
         self.state.lock().ill = kind;
     }
 
+    /// How often it was probed.
+    #[must_use]
+    pub fn probes(&self) -> u32 {
+        self.state.lock().probes
+    }
+
     /// Whether `address` is connected. Everybody is at first.
     pub fn set_connected(&self, address: &Address, connected: bool) {
         let away = &mut self.state.lock().away;
@@ -160,7 +167,8 @@ impl Channel for MemoryChannel {
     }
 
     async fn probe(&self) -> Result<()> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        state.probes += 1;
         state.ill.map_or(Ok(()), |kind| Err(Error::new(kind, "memory.probe", "as scripted")))
     }
 

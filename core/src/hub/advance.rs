@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -26,24 +27,32 @@ const AWAY_AFTER: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Since when people are disconnected, as far as this server has heard it.
-#[derive(Debug, Default)]
-pub(super) struct Absences(Mutex<HashMap<(ChannelName, Address), Timestamp>>);
+#[derive(Debug)]
+pub(super) struct Absences {
+    since: Mutex<HashMap<(ChannelName, Address), Timestamp>>,
+    /// When this server started: nobody can have been connected to it before.
+    started: Timestamp,
+}
 
 impl Absences {
+    pub(super) fn new(started: Timestamp) -> Self {
+        Self { since: Mutex::default(), started }
+    }
+
     fn begin(&self, channel: &ChannelName, address: &Address, now: Timestamp) {
-        let mut since = self.0.lock();
+        let mut since = self.since.lock();
         // Whoever has been away for longer than that is away without a proof.
         since.retain(|_, since| now.since(*since) < AWAY_AFTER);
         since.insert((channel.clone(), address.clone()), now);
     }
 
     fn end(&self, channel: &ChannelName, address: &Address) {
-        self.0.lock().remove(&(channel.clone(), address.clone()));
+        self.since.lock().remove(&(channel.clone(), address.clone()));
     }
 
     /// Until when a person who is not connected may yet come back in time; `None` when that has passed.
     fn grace(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Option<Timestamp> {
-        let since = self.0.lock().get(&(channel.clone(), address.clone())).copied()?;
+        let since = self.since.lock().get(&(channel.clone(), address.clone())).copied().unwrap_or(self.started);
         Some(since.after(AWAY_AFTER)).filter(|end| *end > now)
     }
 }
@@ -62,17 +71,19 @@ struct Presence {
 impl Hub {
     pub(super) async fn advance_routes(self: Arc<Self>, stop: CancellationToken) {
         // What happened while the hub was down made no route due: sockets closed, channels were added or removed.
-        if let Err(error) = self.store.hasten_all_routes(self.clock.now().after(AWAY_AFTER)).await {
+        while let Err(error) = self.store.hasten_all_routes(self.clock.now().after(AWAY_AFTER)).await {
             error!(%error, "the routes could not be looked at after the start");
+            if self.rest(&self.routes_due, Some(self.clock.now().after(STORE_PAUSE)), &stop).await {
+                return;
+            }
         }
         loop {
             let now = self.clock.now();
             let next_due = match self.store.claim_routes(now, now.after(LEASE), BATCH).await {
                 Ok(claims) => {
                     let full = claims.claimed.len() == BATCH;
-                    for claim in claims.claimed {
-                        self.advance(claim).await;
-                    }
+                    // Together, so that they share commits.
+                    join_all(claims.claimed.into_iter().map(|claim| self.advance(claim))).await;
                     if full && !stop.is_cancelled() {
                         continue;
                     }
@@ -202,6 +213,19 @@ impl Hub {
         let _wake = OnDrop(|| self.sends_due.notify_one());
         self.store.requeue_skipped(channel, address, self.clock.now()).await?;
         Ok(())
+    }
+
+    /// Whoever left while they were being sent something had nothing out that would have been looked at.
+    pub(super) async fn note_departure(&self, delivery: &Delivery) {
+        let Delivery { channel, address, .. } = delivery;
+        let Some(running) = self.channels.get(channel) else { return };
+        if running.channel().reach(address).await != Reach::Later {
+            return;
+        }
+        let _wake = OnDrop(|| self.routes_due.notify_one());
+        if let Err(error) = self.store.hasten_routes(channel, address, self.clock.now().after(AWAY_AFTER)).await {
+            warn!(%error, delivery = %delivery.id, "it could not be noted that somebody left");
+        }
     }
 
     /// Somebody cannot be reached any more: if they stay away, their routes go on.

@@ -87,8 +87,8 @@ impl Running {
         }
     }
 
-    /// Whether it takes no questions now: why, and for how long at least. A probe opens it again.
-    pub(super) fn closed(&self) -> Option<(String, Duration)> {
+    /// Whether it takes no questions now: why, and for how long at least. A probe ends that.
+    pub(super) fn refuses(&self) -> Option<(String, Duration)> {
         if self.health.lock().needs_auth {
             return Some(("the channel's credentials were refused".into(), PROBE_ILL));
         }
@@ -115,7 +115,10 @@ impl Running {
                 health.needs_auth = false;
             }
             Err(error) => {
-                health.last_error = Some(error.to_string());
+                // That the breaker is open says nothing of why.
+                if !error.is_uncalled() {
+                    health.last_error = Some(error.to_string());
+                }
                 health.failing |= error.is_illness();
                 health.needs_auth |= error.kind() == ErrorKind::Auth;
                 if health.failing {

@@ -83,23 +83,22 @@ impl Hub {
     /// Makes one attempt, whose begin is committed, and commits how it went.
     async fn attempt(self: Arc<Self>, claim: SendClaim, lease: Timestamp, _place: OwnedSemaphorePermit) {
         let SendClaim { delivery, request, interrupted } = claim;
-        let Some(running) = self.channels.get(&delivery.channel) else {
-            let reason = format!("no channel named `{}` is configured", delivery.channel);
-            let failed = Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) };
-            return self.finish(&delivery, &request, lease, failed).await;
-        };
-        let ended = if interrupted {
-            self.after_crash(running, &request)
-        } else {
-            self.make_attempt(running, &delivery, &request).await
+        let ended = match self.channels.get(&delivery.channel) {
+            running if interrupted => self.after_crash(running, &request),
+            Some(running) => self.make_attempt(running, &delivery, &request).await,
+            None => {
+                let reason = format!("no channel named `{}` is configured", delivery.channel);
+                Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
+            }
         };
         self.finish(&delivery, &request, lease, ended).await;
     }
 
     /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.
-    fn after_crash(&self, running: &Running, request: &Request) -> Attempted {
+    fn after_crash(&self, running: Option<&Arc<Running>>, request: &Request) -> Attempted {
         let reason = String::from("the hub stopped during the send");
-        if running.channel().capabilities().idempotent_send && request.is_pending() {
+        let harmless = running.is_some_and(|running| running.channel().capabilities().idempotent_send);
+        if harmless && request.is_pending() {
             let state = DeliveryState::Queued { due: self.clock.now() };
             return Attempted { state, called: true, error: Some(reason), in_doubt: true };
         }
@@ -107,7 +106,7 @@ impl Hub {
     }
 
     async fn make_attempt(&self, running: &Running, delivery: &Delivery, request: &Arc<Request>) -> Attempted {
-        if let Some((reason, wait)) = running.closed() {
+        if let Some((reason, wait)) = running.refuses() {
             return Attempted::held(reason, self.clock.now().after(wait));
         }
         let channel = running.channel();
@@ -201,6 +200,7 @@ impl Hub {
         }
         if let Some(receipt) = receipt {
             self.acknowledge_early(&delivery.channel, &delivery.address, &receipt).await;
+            self.note_departure(delivery).await;
         }
         if matches!(state, DeliveryState::Queued { .. }) {
             self.sends_due.notify_one();

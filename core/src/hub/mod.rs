@@ -130,6 +130,7 @@ impl Hub {
     /// An orchestrator at rest; [`Hub::run`] sets it to work.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
+        let absences = advance::Absences::new(parts.clock.now());
         Arc::new(Self {
             store: parts.store,
             bus: parts.bus,
@@ -145,7 +146,7 @@ impl Hub {
             next_deadline: AtomicI64::new(i64::MAX),
             attempts: TaskTracker::new(),
             early: acknowledge::Early::default(),
-            absences: advance::Absences::default(),
+            absences,
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
             settlements: Arc::new(Semaphore::new(SETTLEMENTS_MAX)),
         })

@@ -1,6 +1,6 @@
 //! Where a person is reached: the ordered channels that a request tries, and what the route does next.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::Channels;
 use crate::{
@@ -14,14 +14,21 @@ use crate::{
 /// The hub's own order of kinds, for people who have set none. Plug-ins come last: what they reach is not known.
 const DEFAULT_ORDER: [&str; 6] = ["websocket", "slack", "gmail", "telegram", "mqtt", "webhook"];
 /// After this many rounds the asker is told that nobody was reached.
-const ROUNDS_UNTOLD: u32 = 10;
+const ROUNDS_UNTIL_TOLD: u32 = 10;
 
 /// A channel, and where a person is reached on it.
 pub(super) type Stop = (ChannelName, Address);
 
 /// The route for `person`: what the asker named, else the person's preference, else the hub's order; of that, the stops
-/// at which the person has an address. May be empty: the request is still answerable on the page and over the API.
+/// at which the person has an address, each once. May be empty: the request is still answerable on the page and over the API.
 pub(super) fn plan(terms: &Terms, person: &Person, channels: &Channels) -> Vec<Stop> {
+    let mut stops = named(terms, person, channels);
+    let mut seen = HashSet::new();
+    stops.retain(|stop| seen.insert(stop.clone()));
+    stops
+}
+
+fn named(terms: &Terms, person: &Person, channels: &Channels) -> Vec<Stop> {
     if !terms.channels.is_empty() {
         let steps = terms.channels.iter();
         let at = |address: &Option<Address>, name| address.clone().or_else(|| address_of(person, name, channels));
@@ -85,7 +92,7 @@ pub(super) enum Next {
     /// Waits for an answer until then.
     Wait(Timestamp),
     /// Queues what is held again, as one round; the wait grows with the rounds, and lasts until `not_before` at least.
-    /// What is held for longer stays so. `untold` when the asker is to hear that nobody has been reached.
+    /// What is held for longer stays so.
     Round {
         /// Not before this.
         not_before: Timestamp,
@@ -131,9 +138,11 @@ impl Situation<'_> {
             _ => None,
         });
         if let Some(not_before) = held.min() {
-            return Next::Round { not_before, exhausted: !out && self.rounds >= ROUNDS_UNTOLD };
+            return Next::Round { not_before, exhausted: !out && self.rounds >= ROUNDS_UNTIL_TOLD };
         }
-        Next::Rest { exhausted: !out && !has(|state| matches!(state, DeliveryState::Skipped { .. })) }
+        // Whoever is away gets it when they connect, and what is of unknown end may have arrived.
+        let open = has(|state| matches!(state, DeliveryState::Skipped { .. } | DeliveryState::Unknown { .. }));
+        Next::Rest { exhausted: !out && !open }
     }
 
     /// Whether an attempt goes on or is due: its end looks at the route again.

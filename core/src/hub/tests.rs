@@ -1,6 +1,9 @@
 //! The orchestrator on the in-memory store, the in-memory channel and a clock that is moved by hand.
 
+mod health;
+mod presence;
 mod routes;
+mod world;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,129 +22,7 @@ use crate::{
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };
 
-struct World {
-    clock: Arc<ManualClock>,
-    store: Arc<MemoryStore>,
-    /// The first channel, which is the only one unless said otherwise.
-    channel: Arc<MemoryChannel>,
-    all: Vec<Arc<MemoryChannel>>,
-    hub: Arc<Hub>,
-    people: Vec<UserRef>,
-    stop: CancellationToken,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-/// The id of an agent's token.
-const TOKEN: &str = "018f0000-0000-7000-8000-000000000001";
-
-fn address(username: &str) -> Address {
-    format!("at-{username}").parse().unwrap()
-}
-
-impl World {
-    fn new(capabilities: Capabilities) -> Self {
-        Self::with(&[("memory", capabilities)])
-    }
-
-    /// People have an address on every one of these channels, and prefer them in this order.
-    fn with(named: &[(&str, Capabilities)]) -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_000_000)));
-        let shared: Arc<dyn Clock> = clock.clone();
-        let ids = Arc::new(Ids::seeded(shared.clone(), 1));
-        let bus = Arc::new(Bus::default());
-        let store = Arc::new(MemoryStore::new(bus.clone()));
-        let all: Vec<_> = named
-            .iter()
-            .map(|(name, capabilities)| Arc::new(MemoryChannel::new(name.parse().unwrap(), *capabilities)))
-            .collect();
-        let people: Vec<_> = ["ana", "ben", "cleo"]
-            .map(|username| UserRef { id: ids.next::<UserId>(), username: username.into() })
-            .into();
-        for user in &people {
-            let preference: Vec<_> = all.iter().map(|channel| channel.name().clone()).collect();
-            let addresses = preference.iter().map(|name| (name.clone(), address(&user.username))).collect();
-            store.add_person(Person { user: user.clone(), preference, addresses }, None);
-        }
-        let built = all.iter().map(|channel| ("memory", channel.clone() as Arc<dyn Channel>));
-        let channels = Channels::new(built, &shared, Duration::from_secs(10));
-        let hub = Hub::new(Parts {
-            store: store.clone(),
-            bus,
-            channels,
-            clock: shared,
-            ids,
-            page_url: "http://localhost:8000/".into(),
-            send_timeout: Duration::from_secs(10),
-        });
-        let stop = CancellationToken::new();
-        tokio::spawn(hub.clone().run(stop.clone()));
-        Self { clock, store, channel: all[0].clone(), all, hub, people, stop }
-    }
-
-    fn plain() -> Self {
-        Self::new(MemoryChannel::CAPABILITIES)
-    }
-
-    async fn try_ask(&self, change: Value) -> Result<Created, CreateError> {
-        let mut draft = json!({"kind": "approval", "prompt": "Deploy?", "to": ["ana", "ben"]});
-        draft.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let draft: Draft = serde_json::from_value(draft).unwrap();
-        let asker = Asker { user: self.people[2].clone(), token: None };
-        self.hub.create(asker, draft, None).await
-    }
-
-    async fn ask(&self, change: Value) -> Arc<Request> {
-        let Ok(Created::New(request)) = self.try_ask(change).await else { panic!("not created") };
-        request
-    }
-
-    async fn ask_as_agent(&self, change: Value) -> Arc<Request> {
-        let mut draft = json!({"kind": "approval", "prompt": "Deploy?"});
-        draft.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let draft: Draft = serde_json::from_value(draft).unwrap();
-        let token = TokenRef { id: TOKEN.parse().unwrap(), name: "ci".into() };
-        let asker = Asker { user: self.people[2].clone(), token: Some(token) };
-        let Ok(Created::New(request)) = self.hub.create(asker, draft, None).await else { panic!("not created") };
-        request
-    }
-
-    async fn answer(&self, request: &Request, who: usize, value: Value) -> Responded {
-        let answer = Answer {
-            request: request.id,
-            by: Some(self.people[who].clone()),
-            channel: "api".parse().unwrap(),
-            value,
-            comment: None,
-            event: None,
-        };
-        self.hub.respond(answer).await.unwrap().unwrap()
-    }
-
-    async fn statuses(&self, request: &Request) -> Vec<DeliveryStatus> {
-        let page = self.store.deliveries(request.id, None, 100).await.unwrap();
-        page.items.iter().map(|delivery| delivery.state.status()).collect()
-    }
-
-    /// Lets the hub work until the deliveries stand so. Everything is in memory: turns of the scheduler are enough.
-    async fn until(&self, request: &Request, expected: &[DeliveryStatus]) {
-        for _ in 0..1000 {
-            if self.statuses(request).await == expected {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("deliveries stand {:?}, expected {expected:?}", self.statuses(request).await);
-    }
-
-    async fn now(&self, request: &Request) -> Arc<Request> {
-        self.store.request(request.id).await.unwrap().unwrap()
-    }
-}
+use world::{TOKEN, World, address, error};
 
 use DeliveryStatus::{Delivered, Failed, Queued, Read, Sending, Sent, Settled, Skipped, Unknown};
 

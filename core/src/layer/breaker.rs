@@ -166,6 +166,7 @@ impl Layer for BreakerLayer {
         match self.breaker.admit() {
             Admission::Pass => {}
             Admission::Refuse(left) => return Err(refusal(call, left)),
+            Admission::Probe if call.operation == Operation::Probe => {}
             Admission::Probe => {
                 let probe = call.channel.probe().await;
                 self.breaker.record(probe.as_ref().is_err_and(Error::is_illness));
@@ -206,6 +207,16 @@ mod tests {
             all.below.fail_next(error(kind));
             all.channel.send(&address(), &notice("?")).await.unwrap_err();
         }
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_is_due_anyway_is_the_one_that_closes_it() {
+        let all = surrounded(MemoryChannel::CAPABILITIES);
+        fail(&all, ErrorKind::Unavailable, 5).await;
+        all.clock.advance(Duration::from_secs(30));
+        all.channel.probe().await.unwrap();
+        assert_eq!(all.below.probes(), 1);
+        assert_eq!(all.breaker.status().state, BreakerState::Closed);
     }
 
     #[tokio::test]

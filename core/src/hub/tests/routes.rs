@@ -5,46 +5,8 @@ use crate::{
     channel::{ChannelName, SendRate},
     error::Retry,
     event::EventKind,
-    layer::BreakerState,
     person::Reader,
 };
-
-const TWO: [(&str, Capabilities); 2] =
-    [("first", MemoryChannel::CAPABILITIES), ("second", MemoryChannel::CAPABILITIES)];
-
-fn error(kind: ErrorKind) -> Error {
-    Error::new(kind, "memory.send", "as scripted")
-}
-
-impl World {
-    fn two() -> Self {
-        Self::with(&TWO)
-    }
-
-    /// Asks ana alone.
-    async fn ask_ana(&self, change: Value) -> Arc<Request> {
-        let mut terms = json!({"to": ["ana"]});
-        terms.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        self.ask(terms).await
-    }
-
-    async fn delivery_of(&self, request: &Request, channel: usize) -> Delivery {
-        let page = self.store.deliveries(request.id, None, 100).await.unwrap();
-        page.items.into_iter().find(|one| one.channel == *self.all[channel].name()).expect("has a delivery there")
-    }
-
-    /// Lets everything happen that needs no time.
-    async fn calm(&self) {
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn pass(&self, span: Duration) {
-        self.clock.advance(span);
-        self.calm().await;
-    }
-}
 
 #[tokio::test]
 async fn silence_goes_on_to_the_next_channel_after_fallback_after_and_not_before() {
@@ -112,104 +74,6 @@ async fn routes_run_for_each_person() {
     };
     assert_eq!(of(0), [("first", Skipped), ("second", Sent)]);
     assert_eq!(of(1), [("first", Sent)]);
-}
-
-#[tokio::test]
-async fn who_is_away_everywhere_is_tried_everywhere_and_gets_it_where_they_come_back() {
-    let world = World::two();
-    for channel in &world.all {
-        channel.set_connected(&address("ana"), false);
-    }
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Skipped, Skipped]).await;
-    assert_eq!(world.delivery_of(&request, 0).await.state.reason(), Some("not connected"));
-    world.pass(Duration::from_hours(2)).await;
-    assert_eq!(world.statuses(&request).await, [Skipped, Skipped]);
-    world.all[1].set_connected(&address("ana"), true);
-    let connected = Inbound::Connected { channel: world.all[1].name().clone(), address: address("ana") };
-    world.hub.accept(connected).await.unwrap();
-    world.until(&request, &[Skipped, Sent]).await;
-}
-
-#[tokio::test]
-async fn an_open_breaker_costs_no_attempt_and_no_time() {
-    let world = World::two();
-    for _ in 0..5 {
-        world.channel.fail_next(error(ErrorKind::Unavailable));
-        let request = world.ask_ana(json!({})).await;
-        world.until(&request, &[Queued, Sent]).await;
-    }
-    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().breaker().state, BreakerState::Open);
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Queued, Sent]).await;
-    let held = world.delivery_of(&request, 0).await;
-    assert!(held.attempts.is_empty());
-    assert_eq!(held.state.reason(), Some("the channel's breaker is open"));
-    assert!(world.channel.sent().is_empty());
-}
-
-#[tokio::test]
-async fn a_channel_that_needs_auth_is_passed_over_until_a_probe_finds_it_well() {
-    let world = World::two();
-    world.calm().await;
-    world.channel.fail_probes(Some(ErrorKind::Auth));
-    world.channel.fail_next(error(ErrorKind::Auth));
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Failed, Sent]).await;
-    let second = world.ask_ana(json!({})).await;
-    world.until(&second, &[Queued, Sent]).await;
-    assert!(world.delivery_of(&second, 0).await.attempts.is_empty());
-    let state = || world.hub.channels().get(world.channel.name()).unwrap().state();
-    for _ in 0..3 {
-        world.pass(Duration::from_secs(30)).await;
-        assert_eq!(state(), ChannelState::NeedsAuth);
-    }
-    world.channel.fail_probes(None);
-    world.pass(Duration::from_secs(30)).await;
-    assert_eq!(state(), ChannelState::Up);
-    let third = world.ask_ana(json!({})).await;
-    world.until(&third, &[Sent]).await;
-}
-
-#[tokio::test]
-async fn who_disconnects_for_ten_seconds_without_an_answer_is_asked_on_the_next_channel() {
-    let world = World::two();
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Sent]).await;
-    let name = world.channel.name().clone();
-    let left = || Inbound::Disconnected { channel: name.clone(), address: address("ana") };
-    // A page that is loaded again.
-    world.channel.set_connected(&address("ana"), false);
-    world.hub.accept(left()).await.unwrap();
-    world.pass(Duration::from_secs(5)).await;
-    world.channel.set_connected(&address("ana"), true);
-    world.hub.accept(Inbound::Connected { channel: name.clone(), address: address("ana") }).await.unwrap();
-    world.pass(Duration::from_mins(1)).await;
-    assert_eq!(world.statuses(&request).await, [Sent]);
-    // And one that is closed.
-    world.channel.set_connected(&address("ana"), false);
-    world.hub.accept(left()).await.unwrap();
-    world.pass(Duration::from_secs(9)).await;
-    assert_eq!(world.statuses(&request).await, [Sent]);
-    world.pass(Duration::from_secs(1)).await;
-    world.until(&request, &[Sent, Sent]).await;
-}
-
-#[tokio::test]
-async fn a_short_absence_after_a_long_one_counts_from_its_own_begin() {
-    let world = World::two();
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Sent]).await;
-    let name = world.channel.name().clone();
-    for _ in 0..3 {
-        world.channel.set_connected(&address("ana"), false);
-        world.hub.accept(Inbound::Disconnected { channel: name.clone(), address: address("ana") }).await.unwrap();
-        world.pass(Duration::from_secs(9)).await;
-        assert_eq!(world.statuses(&request).await, [Sent]);
-        world.channel.set_connected(&address("ana"), true);
-        world.hub.accept(Inbound::Connected { channel: name.clone(), address: address("ana") }).await.unwrap();
-        world.calm().await;
-    }
 }
 
 #[tokio::test]
@@ -388,70 +252,6 @@ async fn a_broadcast_tries_again_what_failed_before_its_last_attempt_ended() {
 }
 
 #[tokio::test]
-async fn who_is_back_without_a_word_of_it_is_asked_after_the_next_start() {
-    let world = World::plain();
-    world.channel.set_connected(&address("ana"), false);
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Skipped]).await;
-    world.channel.set_connected(&address("ana"), true);
-    tokio::spawn(world.hub.clone().run(world.stop.clone()));
-    world.calm().await;
-    world.pass(Duration::from_secs(10)).await;
-    world.until(&request, &[Sent]).await;
-}
-
-#[tokio::test]
-async fn a_settlement_outlives_an_open_breaker() {
-    let world = World::plain();
-    let request = world.ask_ana(json!({})).await;
-    world.until(&request, &[Sent]).await;
-    for _ in 0..5 {
-        world.channel.fail_next(error(ErrorKind::Unavailable));
-        world.ask_ana(json!({})).await;
-        world.calm().await;
-    }
-    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().breaker().state, BreakerState::Open);
-    world.answer(&request, 0, json!("approved")).await;
-    world.calm().await;
-    assert_eq!(world.statuses(&request).await, [Sent]);
-    for _ in 0..4 {
-        world.pass(Duration::from_secs(30)).await;
-    }
-    world.until(&request, &[Settled]).await;
-}
-
-#[tokio::test]
-async fn hanging_sends_do_not_keep_settlements_from_their_turn() {
-    let world = World::two();
-    let request = world.ask_ana(json!({"channels": ["second"]})).await;
-    world.until(&request, &[Sent]).await;
-    for _ in 0..3 {
-        world.channel.hang_next();
-    }
-    for _ in 0..3 {
-        world.ask_ana(json!({"channels": ["first"]})).await;
-    }
-    world.calm().await;
-    world.answer(&request, 0, json!("approved")).await;
-    world.until(&request, &[Settled]).await;
-}
-
-#[tokio::test]
-async fn a_channel_s_own_send_rate_is_no_attempt() {
-    let rate = SendRate { per_second: 1, burst: 1 };
-    let slow = Capabilities { send_rate: Some(rate), ..MemoryChannel::CAPABILITIES };
-    let world = World::with(&[("first", slow), ("second", MemoryChannel::CAPABILITIES)]);
-    let mut last = None;
-    for _ in 0..8 {
-        last = Some(world.ask_ana(json!({})).await);
-        world.calm().await;
-    }
-    let last = last.unwrap();
-    world.until(&last, &[Queued, Sent]).await;
-    assert!(world.delivery_of(&last, 0).await.attempts.is_empty());
-}
-
-#[tokio::test]
 async fn an_answer_in_words_counts_when_it_is_plain_and_is_asked_back_when_not() {
     let world = World::plain();
     let request = world.ask_ana(json!({})).await;
@@ -472,4 +272,45 @@ async fn an_answer_in_words_counts_when_it_is_plain_and_is_asked_back_when_not()
     assert!(unsure.faults[0].detail.contains("approve"), "{:?}", unsure.faults);
     let sure = heard(said("Yes, go ahead!", "2")).await;
     assert_eq!((sure.recorded.response.verdict, sure.recorded.response.value), (Verdict::Accepted, json!("approved")));
+}
+
+#[tokio::test]
+async fn the_same_stop_named_twice_is_asked_once() {
+    let world = World::plain();
+    let route = json!(["memory", "memory", {"channel": "memory", "address": "at-ana"}]);
+    for strategy in ["broadcast", "fallback"] {
+        let change = json!({"channels": route, "strategy": strategy, "fallback_after": 1});
+        let request = world.ask_ana(change).await;
+        world.until(&request, &[Sent]).await;
+        world.pass(Duration::from_mins(1)).await;
+        assert_eq!(world.statuses(&request).await, [Sent]);
+    }
+}
+
+#[tokio::test]
+async fn a_send_cut_off_by_a_crash_is_of_unknown_end_also_when_its_channel_is_configured_no_more() {
+    let mut world = World::two();
+    world.stop.cancel();
+    world.calm().await;
+    let request = world.ask_ana(json!({})).await;
+    let lease = world.clock.now().after(Duration::from_secs(30));
+    world.store.claim_sends(world.clock.now(), lease, 1).await.unwrap();
+    let left = [world.all[1].clone()];
+    world.restart(Duration::from_secs(30), &left).await;
+    let delivery = world.delivery_of(&request, 0).await;
+    assert_eq!(delivery.state, DeliveryState::Unknown { reason: "the hub stopped during the send".into() });
+    assert_eq!(delivery.attempts.len(), 1);
+    world.until(&request, &[Unknown, Sent]).await;
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_told_as_undeliverable() {
+    let world = World::plain();
+    world.channel.fail_next(error(ErrorKind::Ambiguous));
+    let request = world.ask_as_agent(json!({"to": ["ana"]})).await;
+    world.until(&request, &[Unknown]).await;
+    world.calm().await;
+    let reader = Reader::Token(TOKEN.parse().unwrap());
+    let events = world.store.events(reader, crate::event::EventId(0), 100).await.unwrap().unwrap();
+    assert!(events.iter().all(|event| event.kind == EventKind::Created), "{events:?}");
 }

@@ -1,0 +1,116 @@
+//! How a channel fares, and what that makes of questions and settlements.
+
+use super::*;
+use crate::{channel::SendRate, layer::BreakerState};
+
+#[tokio::test]
+async fn an_open_breaker_costs_no_attempt_and_no_time() {
+    let world = World::two();
+    for _ in 0..5 {
+        world.channel.fail_next(error(ErrorKind::Unavailable));
+        let request = world.ask_ana(json!({})).await;
+        world.until(&request, &[Queued, Sent]).await;
+    }
+    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().breaker().state, BreakerState::Open);
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Queued, Sent]).await;
+    let held = world.delivery_of(&request, 0).await;
+    assert!(held.attempts.is_empty());
+    assert_eq!(held.state.reason(), Some("the channel's breaker is open"));
+    assert!(world.channel.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_channel_that_needs_auth_is_passed_over_until_a_probe_finds_it_well() {
+    let world = World::two();
+    world.calm().await;
+    world.channel.fail_probes(Some(ErrorKind::Auth));
+    world.channel.fail_next(error(ErrorKind::Auth));
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Failed, Sent]).await;
+    let second = world.ask_ana(json!({})).await;
+    world.until(&second, &[Queued, Sent]).await;
+    assert!(world.delivery_of(&second, 0).await.attempts.is_empty());
+    let state = || world.hub.channels().get(world.channel.name()).unwrap().state();
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(30)).await;
+        assert_eq!(state(), ChannelState::NeedsAuth);
+    }
+    world.channel.fail_probes(None);
+    world.pass(Duration::from_secs(30)).await;
+    assert_eq!(state(), ChannelState::Up);
+    let third = world.ask_ana(json!({})).await;
+    world.until(&third, &[Sent]).await;
+}
+
+#[tokio::test]
+async fn a_settlement_outlives_an_open_breaker() {
+    let world = World::plain();
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Sent]).await;
+    for _ in 0..5 {
+        world.channel.fail_next(error(ErrorKind::Unavailable));
+        world.ask_ana(json!({})).await;
+        world.calm().await;
+    }
+    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().breaker().state, BreakerState::Open);
+    world.answer(&request, 0, json!("approved")).await;
+    world.calm().await;
+    assert_eq!(world.statuses(&request).await, [Sent]);
+    for _ in 0..4 {
+        world.pass(Duration::from_secs(30)).await;
+    }
+    world.until(&request, &[Settled]).await;
+}
+
+#[tokio::test]
+async fn hanging_sends_do_not_keep_settlements_from_their_turn() {
+    let world = World::two();
+    let request = world.ask_ana(json!({"channels": ["second"]})).await;
+    world.until(&request, &[Sent]).await;
+    for _ in 0..3 {
+        world.channel.hang_next();
+    }
+    for _ in 0..3 {
+        world.ask_ana(json!({"channels": ["first"]})).await;
+    }
+    world.calm().await;
+    world.answer(&request, 0, json!("approved")).await;
+    world.until(&request, &[Settled]).await;
+}
+
+#[tokio::test]
+async fn a_channel_s_own_send_rate_is_no_attempt() {
+    let rate = SendRate { per_second: 1, burst: 1 };
+    let slow = Capabilities { send_rate: Some(rate), ..MemoryChannel::CAPABILITIES };
+    let world = World::with(&[("first", slow), ("second", MemoryChannel::CAPABILITIES)]);
+    let mut last = None;
+    for _ in 0..8 {
+        last = Some(world.ask_ana(json!({})).await);
+        world.calm().await;
+    }
+    let last = last.unwrap();
+    world.until(&last, &[Queued, Sent]).await;
+    assert!(world.delivery_of(&last, 0).await.attempts.is_empty());
+}
+
+#[tokio::test]
+async fn the_last_error_names_the_cause_and_not_the_open_breaker() {
+    let world = World::plain();
+    let last = || world.hub.channels().get(world.channel.name()).unwrap().last_error();
+    for _ in 0..5 {
+        world.channel.fail_next(error(ErrorKind::Unavailable));
+        world.ask_ana(json!({})).await;
+        world.calm().await;
+    }
+    world.ask_ana(json!({})).await;
+    world.calm().await;
+    assert_eq!(last().as_deref(), Some("memory.send: as scripted"));
+    world.channel.fail_probes(Some(ErrorKind::Unavailable));
+    world.pass(Duration::from_secs(30)).await;
+    let probed = last();
+    assert!(probed.as_deref().is_some_and(|error| error.starts_with("memory.probe")), "{probed:?}");
+    world.ask_ana(json!({})).await;
+    world.calm().await;
+    assert_eq!(last(), probed);
+}
