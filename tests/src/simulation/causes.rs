@@ -9,7 +9,7 @@ use std::{
 use hearback_core::{
     Error, ErrorKind, Retry, Timestamp,
     channel::{Address, ChannelName},
-    id::DeliveryId,
+    id::{DeliveryId, RequestId, UserId},
     store::SendClaim,
 };
 
@@ -19,12 +19,14 @@ use super::gate::Life;
 pub type Place = (ChannelName, Address);
 
 /// One time that somebody is not connected.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Absence {
     since: Timestamp,
     until: Option<Timestamp>,
     /// When the hub was last told of it.
     told: Option<Timestamp>,
+    /// Which servers were told.
+    told_to: BTreeSet<String>,
 }
 
 /// Who claimed a delivery last, and when.
@@ -43,6 +45,8 @@ pub struct Causes {
     out: Mutex<BTreeMap<DeliveryId, Timestamp>>,
     holders: Mutex<BTreeMap<DeliveryId, Holder>>,
     absences: Mutex<BTreeMap<Place, Absence>>,
+    hastened: Mutex<BTreeMap<Place, Timestamp>>,
+    lookers: Mutex<BTreeMap<(RequestId, UserId), String>>,
     jumped: Mutex<Option<Timestamp>>,
 }
 
@@ -125,7 +129,10 @@ impl Causes {
 
     /// Somebody leaves.
     pub fn leaves(&self, place: Place, now: Timestamp) {
-        self.absences.lock().unwrap().insert(place, Absence { since: now, until: None, told: None });
+        self.absences
+            .lock()
+            .unwrap()
+            .insert(place, Absence { since: now, until: None, told: None, told_to: BTreeSet::new() });
     }
 
     /// Somebody is back.
@@ -136,23 +143,48 @@ impl Causes {
     }
 
     /// A server took the word that somebody has left, which it was told at `begun`.
-    pub fn absence_is_told(&self, place: &Place, begun: Timestamp) {
+    pub fn absence_is_told(&self, place: &Place, begun: Timestamp, server: &str) {
         if let Some(absence) = self.absences.lock().unwrap().get_mut(place)
             && absence.until.is_none()
             && absence.since <= begun
         {
             absence.told = Some(begun);
+            absence.told_to.insert(server.into());
         }
     }
 
-    /// Whether somebody was away for so long at any time from `from` until now.
+    /// Whether somebody was away for so long at any time from `from` until now, as the server has to think that looked at
+    /// this route last: who leaves as another server is told counts here as away for long.
     #[must_use]
-    pub fn was_away_for(&self, place: &Place, span: Duration, from: Timestamp, now: Timestamp) -> bool {
-        let absences = self.absences.lock().unwrap();
-        absences.get(place).is_some_and(|Absence { since, until, .. }| {
+    pub fn was_away_for(
+        &self,
+        place: &Place,
+        span: Duration,
+        (from, now): (Timestamp, Timestamp),
+        route: (RequestId, UserId),
+    ) -> bool {
+        let (absences, lookers) = (self.absences.lock().unwrap(), self.lookers.lock().unwrap());
+        absences.get(place).is_some_and(|Absence { since, until, told_to, .. }| {
             let until = until.unwrap_or(now);
-            until >= from && until.since(*since) >= span
+            let told = lookers.get(&route).is_some_and(|server| told_to.contains(server));
+            until >= from && (until.since(*since) >= span || !told)
         })
+    }
+
+    /// A server begins to look at a route.
+    pub fn looks(&self, route: (RequestId, UserId), server: &str) {
+        self.lookers.lock().unwrap().insert(route, server.into());
+    }
+
+    /// The routes that have something out here are to be looked at again, as somebody has left.
+    pub fn hastens(&self, place: Place, now: Timestamp) {
+        self.hastened.lock().unwrap().insert(place, now);
+    }
+
+    /// When they were last to be looked at so.
+    #[must_use]
+    pub fn hastened_at(&self, place: &Place) -> Option<Timestamp> {
+        self.hastened.lock().unwrap().get(place).copied()
     }
 
     /// Since when the hub knows that somebody is away, who still is.

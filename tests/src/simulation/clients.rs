@@ -87,7 +87,7 @@ impl Simulation {
                 match &letter.what {
                     Inbound::Sent { delivery, .. } => world.causes.note(*delivery),
                     Inbound::Disconnected { channel, address } => {
-                        world.causes.absence_is_told(&(channel.clone(), address.clone()), begun);
+                        world.causes.absence_is_told(&(channel.clone(), address.clone()), begun, &server.life.name);
                     }
                     _ => {}
                 }

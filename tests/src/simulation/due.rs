@@ -12,7 +12,7 @@ use hearback_core::{
 use super::{
     check::{Whole, all, had_cause},
     invariant::Invariant,
-    routes::{AWAY_AFTER, is_lost, patience},
+    routes::{AWAY_AFTER, has_failed, patience},
     schedule::Simulation,
     world::World,
 };
@@ -59,6 +59,14 @@ fn stops_have_begun(simulation: &Simulation, request: &Request, person: UserId, 
     if request.terms.strategy == Strategy::Fallback && theirs.iter().any(|one| is_waited_for(world, request, one)) {
         return;
     }
+    // A step that a departure overtakes is not taken; the route is looked at again when that is due.
+    let overtaken = |one: &&Delivery| {
+        let hastened_at = world.causes.hastened_at(&(one.channel.clone(), one.address.clone()));
+        hastened_at.is_some_and(|at| at.after(AWAY_AFTER + MARGIN) > world.now())
+    };
+    if theirs.iter().any(overtaken) {
+        return;
+    }
     if let Some(channel) = left_of_route(simulation, request, person, deliveries).first() {
         let states: Vec<_> = theirs.iter().map(|one| (one.channel.as_str(), &one.state)).collect();
         let detail = format!("{} does not go on to {channel} for {person}: {states:?}", request.id);
@@ -78,8 +86,7 @@ fn is_waited_for(world: &World, request: &Request, delivery: &Delivery) -> bool 
         state if state.receipt().is_some() => {
             let Some(out_since) = world.causes.out_since(delivery.id) else { return true };
             let silent_at = out_since.after(patience(request));
-            // Who leaves during the send is looked at only after the silence.
-            let unseen_at = away_since.filter(|since| out_since <= *since).map(|since| since.after(AWAY_AFTER));
+            let unseen_at = away_since.map(|since| since.max(out_since).after(AWAY_AFTER));
             unseen_at.map_or(silent_at, |unseen_at| unseen_at.min(silent_at)).after(MARGIN) > world.now()
         }
         _ => false,
@@ -88,8 +95,7 @@ fn is_waited_for(world: &World, request: &Request, delivery: &Delivery) -> bool 
 
 /// Where everything that was ever tried was refused, the asker has been told.
 fn undeliverable_is_told(simulation: &Simulation, request: &Request, deliveries: &[Delivery]) {
-    let failed = |one: &Delivery| matches!(one.state, DeliveryState::Failed { .. });
-    let ended = !deliveries.is_empty() && deliveries.iter().all(failed);
+    let ended = !deliveries.is_empty() && deliveries.iter().all(has_failed);
     let whole = |person: UserId| left_of_route(simulation, request, person, deliveries).is_empty();
     if ended && request.terms.to.iter().all(|person| whole(person.id)) && !simulation.store.routes.was_told(request.id)
     {
@@ -107,7 +113,8 @@ pub async fn routes_went_on(simulation: &Simulation) {
         }
         for delivery in &deliveries {
             let out = delivery.state.receipt().is_some();
-            if !out && !(is_lost(delivery) && had_cause(world, delivery)) {
+            let given_up = matches!(delivery.state, DeliveryState::Failed { .. } | DeliveryState::Unknown { .. });
+            if !out && !(given_up && had_cause(world, delivery)) {
                 let how = request.terms.strategy;
                 let detail = format!("{} on {} ({how:?}) is still {:?}", delivery.id, delivery.channel, delivery.state);
                 world.broken(Invariant::RoutesGoOn, detail);

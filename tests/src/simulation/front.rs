@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use hearback_core::{
-    Clock, Error, ErrorKind, Result,
+    Clock, Error, ErrorKind, Result, Timestamp,
     channel::{
         Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Content, Inbox, Outbound, Reach,
         Receipt, Settlement,
@@ -25,6 +25,7 @@ use super::{
     mutation::Mutation,
     provider::{Fate, Illness, Provider},
     row::Row,
+    server::SEND_TIMEOUT,
 };
 
 /// A channel to a simulated service, on one server.
@@ -43,6 +44,7 @@ struct Call<'a> {
     /// What is asked by it.
     question: Option<DeliveryId>,
     openings: u32,
+    begun: Timestamp,
     answered: bool,
 }
 
@@ -59,7 +61,10 @@ impl Drop for Call<'_> {
         if self.answered {
             return;
         }
-        self.front.row.ended(self.openings, true);
+        // A server that stops lets go of its probes as well.
+        if self.front.life.world.now().since(self.begun) >= SEND_TIMEOUT {
+            self.front.row.ended(self.openings, true);
+        }
         if let Some(delivery) = self.question {
             self.front.life.world.causes.doubt(delivery);
         }
@@ -97,7 +102,8 @@ impl Front {
     }
 
     fn call(&self, question: Option<DeliveryId>) -> Call<'_> {
-        Call { front: self, question, openings: self.row.openings(), answered: false }
+        let (openings, begun) = (self.row.openings(), self.life.world.now());
+        Call { front: self, question, openings, begun, answered: false }
     }
 
     async fn takes_its_time(&self) {

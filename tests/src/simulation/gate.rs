@@ -163,7 +163,6 @@ gate! {
     deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
     finish_send(end: FinishedSend) -> ();
     note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<bool>;
-    claim_routes(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<RouteClaim>;
     finish_route(step: RouteStep) -> ();
     hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     hasten_all_routes(due: Timestamp) -> u64;
@@ -187,6 +186,15 @@ gate! {
                 self.life.world.causes.claimed(claim, &self.life);
             }
             self.after("claim_sends", result).await
+        }
+
+        async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {
+            self.before("claim_routes").await?;
+            let result = self.store.claim_routes(now, lease, limit).await;
+            for claim in result.iter().flat_map(|claims| &claims.claimed) {
+                self.life.world.causes.looks((claim.request.id, claim.person.user.id), &self.life.name);
+            }
+            self.after("claim_routes", result).await
         }
     }
 }

@@ -40,10 +40,10 @@ async fn deliveries(store: &MemoryStore, request: RequestId) -> Vec<Delivery> {
     store.deliveries(request, None, 1000).await.unwrap().items
 }
 
-/// Whether nothing more is tried for a delivery, without its person being known to have got it.
+/// Whether a delivery has failed for good.
 #[must_use]
-pub fn is_lost(delivery: &Delivery) -> bool {
-    matches!(delivery.state, DeliveryState::Failed { .. } | DeliveryState::Unknown { .. })
+pub fn has_failed(delivery: &Delivery) -> bool {
+    matches!(delivery.state, DeliveryState::Failed { .. })
 }
 
 /// How long what was sent may stay without an answer.
@@ -119,8 +119,8 @@ impl Routes {
         }
     }
 
-    /// The asker is told that a person was not reached: nothing is out to them, and either nothing is left to try or it was
-    /// tried in ten rounds.
+    /// The asker is told that a person was not reached: nothing is out to them, and all has failed for good, or in ten
+    /// rounds.
     fn is_not_reached(&self, world: &World, request: &Request, person: UserId, all: &[Delivery]) {
         let mut theirs = all.iter().filter(|one| one.user_id == person);
         if let Some(out) = theirs.clone().find(|one| one.state.receipt().is_some()) {
@@ -128,7 +128,7 @@ impl Routes {
             world.broken(Invariant::UndeliverableIsTold, detail);
         }
         let rounds = self.rounds(request.id, person);
-        if !theirs.all(is_lost) && rounds < ROUNDS_UNTOLD {
+        if !theirs.all(has_failed) && rounds < ROUNDS_UNTOLD {
             let detail = format!("{} is told to be undeliverable after {rounds} rounds for {person}", request.id);
             world.broken(Invariant::UndeliverableIsTold, detail);
         }
@@ -145,5 +145,6 @@ fn holds_back(world: &World, request: &Request, delivery: &Delivery, looked_at: 
     }
     let silent = delivery.attempts.last().is_some_and(|sent| sent.at.after(patience(request)) <= world.now());
     let place = (delivery.channel.clone(), delivery.address.clone());
-    !silent && !world.causes.was_away_for(&place, AWAY_AFTER, looked_at, world.now())
+    let route = (request.id, delivery.user_id);
+    !silent && !world.causes.was_away_for(&place, AWAY_AFTER, (looked_at, world.now()), route)
 }

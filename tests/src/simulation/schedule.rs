@@ -195,8 +195,14 @@ impl Simulation {
             draft["options"] = json!([{"value": "red"}, {"value": "blue"}]);
         }
         if chance.happens(300) {
-            draft["channels"] =
-                (*chance.of(&[json!(["chat", "mail"]), json!(["mail"]), json!(["hook", "desk"])])).clone();
+            let routes = [
+                json!(["chat", "mail"]),
+                json!(["mail"]),
+                json!(["hook", "desk"]),
+                json!(["mail", "mail"]),
+                json!(["desk", "hook", "desk"]),
+            ];
+            draft["channels"] = chance.of(&routes).clone();
         }
         if kind == "approval" && chance.happens(300) {
             draft["on_expiry"] = json!("rejected");
