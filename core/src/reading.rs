@@ -14,12 +14,14 @@
 //! | `approval` | the grammar of yes and no |
 //! | `choice` | options by label, value or number |
 //! | `hint` | the words to ask back with |
+//! | `numbers` | the numbers that the name of an option holds |
 //! | `text` | how a message becomes words, and when two texts are the same |
 //! | `words` | what the reader understands, in each language |
 
 mod approval;
 mod choice;
 mod hint;
+mod numbers;
 mod text;
 mod words;
 

@@ -7,6 +7,8 @@
 A person's address is a name in the file APPRISE_TARGETS (targets.json), so that no service's password is in the hub:
 
     {"ana": ["ntfy://ana-phone", "mailtos://user:password@example.com"]}
+
+The check sends to somebody who is in it:  hearback check-plugin http://127.0.0.1:9001/ --to ana
 """
 import base64, hashlib, hmac, http.server, json, os, sys, time
 
@@ -20,7 +22,7 @@ CAPABILITIES = {"text_max": 1000}
 
 def believed(headers, body):
     id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not id or not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > 300:
+    if not id or not timestamp.isdecimal() or len(timestamp) > 12 or abs(time.time() - int(timestamp)) > 300:
         return False
     key = base64.b64decode(os.environ["HEARBACK_PLUGIN_SECRET"].removeprefix("whsec_"))
     right = base64.b64encode(hmac.digest(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256))
@@ -53,8 +55,11 @@ def take(body):
 
 
 def push(to, title, text, delivery):
-    with open(os.environ.get("APPRISE_TARGETS", "targets.json"), encoding="utf-8") as file:
-        urls = json.load(file).get(to)
+    try:
+        with open(os.environ.get("APPRISE_TARGETS", "targets.json"), encoding="utf-8") as file:
+            urls = json.load(file).get(to)
+    except (OSError, ValueError, AttributeError):
+        return 503, {"error": "unavailable", "detail": "the file of targets cannot be read"}
     if urls is None:
         return 404, {"error": "not_found", "detail": f"no `{to}` in the file of targets"}
     service = apprise.Apprise()
@@ -67,7 +72,9 @@ def push(to, title, text, delivery):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        # Nobody is believed yet: what has no length of at most 1 MiB is not read, and so has no right signature.
+        length = self.headers.get("Content-Length", "")
+        body = self.rfile.read(int(length)) if length.isdecimal() and len(length) < 8 and int(length) <= 1 << 20 else b""
         status, answer = take(body) if believed(self.headers, body) else (401, {"error": "bad_signature"})
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

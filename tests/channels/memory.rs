@@ -78,6 +78,9 @@ impl Harness for Memory {
         if operation == Operation::Probe {
             return Applies::No("a probe fails until it is told not to, in whatever way the test names");
         }
+        if fault == Fault::Echo {
+            return Applies::No("there is nobody who could repeat anything");
+        }
         let idempotent = self.0.capabilities().idempotent_send || operation == Operation::Settle;
         let (kind, retry) = match fault {
             Fault::Hang => {
@@ -89,7 +92,7 @@ impl Harness for Memory {
             Fault::Status { status: 401, .. } => (ErrorKind::Auth, None),
             Fault::Status { status: 404, .. } => (ErrorKind::NotFound, None),
             Fault::Status { status: 429, retry_after } => (ErrorKind::RateLimited, retry_after),
-            Fault::Status { .. } => (ErrorKind::Unavailable, None),
+            Fault::Status { .. } | Fault::Echo => (ErrorKind::Unavailable, None),
         };
         let mut error = Error::new(kind, "memory.send", "as scripted");
         if fault == Fault::Cut && operation == Operation::Send {

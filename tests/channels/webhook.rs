@@ -55,6 +55,15 @@ struct Call {
     body: Value,
 }
 
+impl Call {
+    /// Everything secret that it came with, and its own.
+    fn echo(&self) -> String {
+        let address = self.head.lines().next().unwrap_or_default().split(' ').nth(1).unwrap_or_default();
+        let code = self.body["code"].as_str().unwrap_or_default();
+        format!("{address}: {SECRET} is right, {code} is to be shown")
+    }
+}
+
 impl Plugin {
     async fn listen(self: Arc<Self>, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
@@ -76,11 +85,9 @@ impl Plugin {
             Some(Fault::Status { status, retry_after }) => {
                 let header =
                     retry_after.map(|after| format!("retry-after: {}\r\n", after.as_secs())).unwrap_or_default();
-                let address = call.head.lines().next().unwrap_or_default().split(' ').nth(1).unwrap_or_default();
-                let code = call.body["code"].as_str().unwrap_or_default();
-                let detail = format!("{address}: {SECRET} is right, {code} is to be shown");
-                (status, header, json!({"detail": detail}))
+                (status, header, json!({"detail": call.echo()}))
             }
+            Some(Fault::Echo) => (200, String::new(), json!({"capabilities": call.echo(), "receipt": [call.echo()]})),
             Some(Fault::Cut) => return,
             Some(Fault::Hang) => {
                 self.hanging.notify_one();
@@ -225,6 +232,9 @@ impl Harness for PlugIn {
     }
 
     fn script(&self, operation: Operation, fault: Fault) -> Applies {
+        if (operation, fault) == (Operation::Settle, Fault::Echo) {
+            return Applies::No("whatever it says with a 2xx, it has settled");
+        }
         self.plugin.faults.lock().unwrap().insert(operation, fault);
         Applies::Yes(())
     }

@@ -180,7 +180,7 @@ impl Harness for Sockets {
         let mode = match (operation, fault) {
             (Operation::Send, Fault::Hang) => Mode::Stalls,
             (Operation::Send, Fault::Cut) => Mode::IsGone,
-            (Operation::Send, Fault::Status { .. }) => {
+            (Operation::Send, Fault::Status { .. } | Fault::Echo) => {
                 return Applies::No("a person's client answers no write, with a status or anything else");
             }
             (Operation::Settle, _) => {

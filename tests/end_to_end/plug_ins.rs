@@ -1,7 +1,9 @@
 //! Programs that are channels: the whole path over real HTTP, and `hearback check-plugin`.
 
+mod examples;
 pub mod fake;
 
+use hearback::api::problem::ProblemKind;
 use hearback_core::{
     Clock,
     clock::SystemClock,
@@ -13,7 +15,7 @@ use tokio::{task::yield_now, time::timeout};
 
 use crate::{
     program::{BOUND, Ended, ended, hearback},
-    server::{Caller, TestServer},
+    server::{Caller, TestServer, read},
 };
 use fake::{PlugIn, SECRET};
 
@@ -131,6 +133,32 @@ async fn a_plug_in_on_a_private_network_is_not_called_unless_it_is_allowed() {
     let failed = timeout(BOUND, failed).await.expect("it fails for good");
     assert!(failed.to_string().contains("OUTBOUND_ALLOW"), "it says what to set: {failed}");
     assert!(!plug_in.was_told(), "it is not even probed");
+}
+
+#[tokio::test]
+async fn what_the_adapter_refuses_has_the_title_that_its_kind_has_everywhere() {
+    let plug_in = PlugIn::start().await;
+    let (server, _agent) = hub(&plug_in, "127.0.0.0/8").await;
+    let url = json!(format!("{}/api/channels/desk/events", server.url()));
+    let signed = async |id: &str, body: &str| {
+        let (time, signature) = PlugIn::signed_at(id, 0, body);
+        let headers = [("webhook-id", id), ("webhook-timestamp", &time), ("webhook-signature", &signature)];
+        PlugIn::post(&url, headers, body.to_owned()).await
+    };
+    let nothing = json!({"type": "response", "request_id": uuid::Uuid::nil(), "from": "desk-7", "value": "approved"});
+    let unsigned = [("webhook-id", "e-1"), ("webhook-timestamp", "1"), ("webhook-signature", "v1,AAAA")];
+    let answers = [
+        (signed("e-1", "{not json").await, "malformed"),
+        (PlugIn::post(&url, unsigned, "{}".into()).await, "unauthenticated"),
+        (signed("e-2", &nothing.to_string()).await, "not_found"),
+        (read(reqwest::get(url.as_str().unwrap()).await.unwrap()).await, "method_not_allowed"),
+        (signed("e-3", "{}").await, "invalid"),
+    ];
+    for (answer, code) in answers {
+        let kind = ProblemKind::ALL.iter().find(|kind| kind.code() == code).unwrap();
+        assert_eq!((answer.problem(), answer.status.as_u16()), (code, kind.status()), "{answer:?}");
+        assert_eq!(answer.body["title"], kind.title(), "{code}");
+    }
 }
 
 async fn check(plug_in: &PlugIn, args: &[&str]) -> Ended {

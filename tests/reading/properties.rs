@@ -135,7 +135,7 @@ fn a_reading_never_panics_and_its_value_is_always_valid() {
     let mut sure = 0;
     for _ in 0..1_000 {
         let choice = babbled_choice(&mut rng, &pool);
-        for _ in 0..5 {
+        for _ in 0..10 {
             let message = babble(&mut rng, &pool);
             for question in [&Question::Approval, &choice] {
                 if let Reading::Value(value) = read(question, &message) {
@@ -168,6 +168,23 @@ fn a_reading_of_every_reply_that_a_hint_offers_is_that_option() {
                 let expected = options[index].value.as_str();
                 assert_eq!(value, if *multiple { json!([expected]) } else { json!(expected) }, "{hint}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_reading_of_a_number_is_never_an_option_beside_one_that_has_this_number() {
+    let ones = "v1|1GB|Q1|1.0|€1|01|1st floor|First floor|One day|Phase I|Ein Tag|Einzelzimmer|Erster Stock|Un jour|\
+        Premier étage|Un día|Primer piso|Один день|Первый этаж|①";
+    let twos = "v2|2GB|Q2|2.0|€2|02|2nd floor|Second floor|Two days|Phase II|Zwei Tage|Doppelzimmer|Zweiter Stock|\
+        Deux jours|Deuxième étage|Dos días|Segundo piso|Два дня|Второй этаж|②";
+    let messages = "1|2|1.|#2|(2)|option 1|Nummer 2|le 2|la 1|la opción 2|вариант 2|first|the 2nd|der erste|zweite|\
+        le premier|la deuxième|el primero|segundo|первый|второй вариант|2 please|the 2|los 2|les 2|die 2|хочу 2";
+    for (one, two) in ones.split('|').flat_map(|one| twos.split('|').map(move |two| (one, two))) {
+        let option = |label: &str| ChoiceOption { value: label.to_lowercase(), label: Some(label.into()) };
+        let question = Question::Choice { options: vec![option(two), option(one)], multiple: one.len() > two.len() };
+        for message in messages.split('|') {
+            assert_eq!(read(&question, message), Reading::Unsure, "{two}, {one}: {message:?}");
         }
     }
 }

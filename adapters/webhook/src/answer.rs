@@ -1,9 +1,13 @@
 //! What a plug-in's answers mean.
 
+use std::cmp::Reverse;
+
 use hearback_core::{Error, ErrorKind, Result, Retry, channel::Receipt};
 use http::StatusCode;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use percent_encoding::percent_decode_str;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
@@ -53,7 +57,7 @@ pub enum ErrorWord {
 pub(crate) struct Problem {
     /// Which error. A word that is not known here is read as none.
     #[serde(default)]
-    error: serde_json::Value,
+    error: Value,
     #[serde(default)]
     detail: Option<String>,
 }
@@ -80,8 +84,24 @@ struct Taken {
 /// The answer to `probe`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub struct Probed {
-    /// What the plug-in can do.
+    /// What the plug-in can do. A name that is not known here is passed over: a plug-in may be newer than the hub.
+    #[serde(deserialize_with = "known")]
+    #[schemars(schema_with = "open")]
     pub capabilities: Declared,
+}
+
+/// Reads what is known; the configuration, which reads the same type, refuses the rest.
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Declared, D::Error> {
+    let mut given = Map::deserialize(deserializer)?;
+    let names = serde_json::to_value(Declared::default()).map_err(D::Error::custom)?;
+    given.retain(|name, _| names.get(name).is_some());
+    serde_json::from_value(Value::Object(given)).map_err(D::Error::custom)
+}
+
+fn open(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Declared::json_schema(generator);
+    schema.remove("additionalProperties");
+    schema
 }
 
 /// What was called, and how a fault of it is told.
@@ -181,10 +201,12 @@ impl Asked<'_> {
         }
         let body = answered.body.as_deref().unwrap_or_default();
         let probed: Probed = serde_json::from_slice(body).map_err(|error| {
+            // The error repeats what came, which may repeat what was sent.
             let detail = format!(
-                "the plug-in answered `probe` with something other than {{\"capabilities\": {{…}}}}: {error} (docs/plug-ins.md)"
+                "the plug-in answered `probe` with something other than {{\"capabilities\": {{…}}}}: {} (docs/plug-ins.md)",
+                self.clean(&error.to_string())
             );
-            self.fault(ErrorKind::Config, self.key.redact(&detail))
+            self.fault(ErrorKind::Config, detail)
         })?;
         Ok(probed.capabilities)
     }
@@ -226,28 +248,43 @@ impl Asked<'_> {
 
     /// A sentence with the status and what the plug-in says itself, without secrets.
     fn words(self, answered: &Answered, default: &str) -> String {
-        let said = Problem::read(answered).detail.unwrap_or_default();
-        let mut said = self.key.redact(&said);
+        let said = self.clean(&Problem::read(answered).detail.unwrap_or_default());
+        let said = if said.is_empty() { said } else { format!(": {said}") };
+        format!("the plug-in {default} ({}){said}", answered.status.as_u16())
+    }
+
+    /// What comes from a plug-in as an error may have it: without secrets and control characters, and not long.
+    fn clean(self, said: &str) -> String {
+        let mut said = self.key.redact(said);
         for part in guarded(self.url) {
             said = said.replace(&part, "…");
         }
         if let Some(code) = self.code.filter(|code| !code.is_empty()) {
             said = said.replace(code, "…");
         }
-        let said: String = said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect();
-        let said = if said.is_empty() { said } else { format!(": {said}") };
-        format!("the plug-in {default} ({}){said}", answered.status.as_u16())
+        said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect()
     }
 }
 
-/// The parts of a URL that may be a key, longest first: a plug-in or a gateway may repeat what was called.
+/// The parts of a URL that may be a key, as they stand in it and as they are meant, longest first: a plug-in or a gateway
+/// may repeat what was called. A shorter part is no key, and to take it out would garble what is said.
 fn guarded(url: &Url) -> Vec<String> {
-    const SEGMENT_MIN: usize = 8;
-    let segments = url.path().split('/').filter(|part| part.len() >= SEGMENT_MIN).map(str::to_owned);
-    let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    let mut parts: Vec<_> = url.query().map(str::to_owned).into_iter().chain(segments).chain(values).collect();
-    parts.retain(|part| !part.is_empty());
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    const PART_MIN: usize = 8;
+    let query = url.query().unwrap_or_default();
+    let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
+    let meant = url.query_pairs().map(|(_, value)| value.into_owned());
+    let segments = url.path().split('/').flat_map(|segment| {
+        let meant = percent_decode_str(segment).decode_utf8_lossy().into_owned();
+        [segment.to_owned(), meant]
+    });
+    let mut parts: Vec<_> = values.chain(meant).chain(segments).filter(|part| part.len() >= PART_MIN).collect();
+    match query.len() {
+        0 => {}
+        // The whole query, however short; that it is one, the mark before it says.
+        1..PART_MIN => parts.push(format!("?{query}")),
+        _ => parts.push(query.to_owned()),
+    }
+    parts.sort_by_key(|part| Reverse(part.len()));
     parts
 }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use hearback_core::{
-    Error, ErrorKind, Result, Retry,
-    channel::{Callback, CallbackReply, Channel, Inbox, Reply},
+    Error, ErrorKind, Result, Retry, Timestamp,
+    channel::{Callback, CallbackReply, Channel, ChannelName, Inbox, Reply},
     error::FieldError,
     feedback::{RequestDocument, Verdict},
     hub::Responded,
@@ -14,7 +14,12 @@ use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
-use crate::{channel::Webhook, event::Event};
+use crate::{
+    channel::Webhook,
+    event::Event,
+    settings::Declared,
+    signature::{Distrust, Key},
+};
 
 /// When to come back after the hub could not store something.
 const COME_BACK: Duration = Duration::from_secs(5);
@@ -63,17 +68,20 @@ struct Problem {
     errors: Vec<FieldError>,
 }
 
-fn problem(status: StatusCode, code: &str, title: &'static str, detail: String) -> CallbackReply {
-    faulty(status, code, title, detail, Vec::new())
+/// A kind of problem: its status, the last part of its `type`, and its title, the same as everywhere in the API.
+pub(crate) type Kind = (StatusCode, &'static str, &'static str);
+
+const MALFORMED: Kind = (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read");
+const UNAUTHENTICATED: Kind = (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in");
+pub(crate) const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "not_found", "Not found");
+const METHOD_NOT_ALLOWED: Kind = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed");
+const INVALID: Kind = (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid");
+
+pub(crate) fn problem(kind: Kind, detail: String) -> CallbackReply {
+    faulty(kind, detail, Vec::new())
 }
 
-fn faulty(
-    status: StatusCode,
-    code: &str,
-    title: &'static str,
-    detail: String,
-    errors: Vec<FieldError>,
-) -> CallbackReply {
+fn faulty((status, code, title): Kind, detail: String, errors: Vec<FieldError>) -> CallbackReply {
     let kind = format!("urn:hearback:problem:{code}");
     let document = Problem { kind, title, status: status.as_u16(), detail, errors };
     reply(status, "application/problem+json", &document)
@@ -88,39 +96,65 @@ fn reply(status: StatusCode, content_type: &'static str, document: &impl Seriali
 pub(crate) async fn handle(channel: &Webhook, call: Callback, inbox: &dyn Inbox) -> Result<CallbackReply> {
     if call.tail != Webhook::TAIL {
         let detail = format!("Plug-ins call …/{}/{}.", channel.name(), Webhook::TAIL);
-        return Ok(problem(StatusCode::NOT_FOUND, "not_found", "Not found", detail));
+        return Ok(problem(NOT_FOUND, detail));
     }
+    match read(channel.key(), channel.declared(), channel.name(), &call, channel.clock.now()) {
+        Ok((event, id)) => accept(channel, event, id, inbox).await,
+        Err(refusal) => Ok(refusal.reply()),
+    }
+}
+
+/// Why a call brings no event.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is no POST.
+    Method,
+    /// It is not believed.
+    Distrusted(Distrust),
+    /// It is no JSON.
+    Malformed(serde_json::Error),
+    /// It is not as documented.
+    Invalid(Vec<FieldError>),
+}
+
+impl Refusal {
+    /// What its caller is answered.
+    pub(crate) fn reply(self) -> CallbackReply {
+        match self {
+            Self::Method => {
+                let mut refused = problem(METHOD_NOT_ALLOWED, "Events come as POST.".into());
+                refused.headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+                refused
+            }
+            Self::Distrusted(distrust) => problem(UNAUTHENTICATED, distrust.to_string()),
+            Self::Malformed(error) => problem(MALFORMED, format!("The body is not JSON: {error}.")),
+            Self::Invalid(faults) => {
+                let detail = match faults.len() {
+                    1 => "1 field is not as it must be.".into(),
+                    count => format!("{count} fields are not as they must be."),
+                };
+                faulty(INVALID, detail, faults)
+            }
+        }
+    }
+}
+
+/// Verifies and reads one call: the event, and the id by which a repetition is known.
+pub(crate) fn read(
+    key: &Key,
+    declared: &Declared,
+    channel: &ChannelName,
+    call: &Callback,
+    now: Timestamp,
+) -> Result<(Event, String), Refusal> {
     if call.method != Method::POST {
-        let detail = "Events come as POST.".into();
-        let (status, title) = (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
-        let mut refused = problem(status, "method_not_allowed", title, detail);
-        refused.headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-        return Ok(refused);
+        return Err(Refusal::Method);
     }
-    let id = match channel.key().verify(&call.headers, &call.body, channel.clock.now()) {
-        Ok(id) => id,
-        Err(distrust) => {
-            let (title, detail) = ("Not signed in", distrust.to_string());
-            return Ok(problem(StatusCode::UNAUTHORIZED, "unauthenticated", title, detail));
-        }
-    };
-    let value: Value = match serde_json::from_slice(&call.body) {
-        Ok(value) => value,
-        Err(error) => {
-            let detail = format!("The body is not JSON: {error}.");
-            return Ok(problem(StatusCode::BAD_REQUEST, "malformed", "Malformed", detail));
-        }
-    };
-    match Event::read(value) {
-        Ok(event) => accept(channel, event, id, inbox).await,
-        Err(faults) => {
-            let detail = match faults.len() {
-                1 => "1 field is not as it must be.".into(),
-                count => format!("{count} fields are not as they must be."),
-            };
-            Ok(faulty(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid", detail, faults))
-        }
-    }
+    let id = key.verify(&call.headers, &call.body, now).map_err(Refusal::Distrusted)?;
+    let value: Value = serde_json::from_slice(&call.body).map_err(Refusal::Malformed)?;
+    let event = Event::read(value).map_err(Refusal::Invalid)?;
+    event.check(declared, channel).map_err(|fault| Refusal::Invalid(vec![fault]))?;
+    Ok((event, id))
 }
 
 async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) -> Result<CallbackReply> {
@@ -128,6 +162,12 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
         Event::Receipt { delivery, receipt } => Some((delivery.uuid(), receipt.clone())),
         _ => None,
     };
+    // Known before the hub hears of it, which asks at once.
+    match &event {
+        Event::Connected { address } => channel.presence.connected(address),
+        Event::Disconnected { address } => channel.presence.disconnected(address),
+        _ => {}
+    }
     let accepted = inbox.accept(event.inbound(channel.name().clone(), id)).await;
     let stored = match &accepted {
         Ok(_) => true,
@@ -143,7 +183,7 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
         Err(_) if awaited => Ok(noted()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let detail = format!("Not found: {}.", error.detail());
-            Ok(problem(StatusCode::NOT_FOUND, "not_found", "Not found", detail))
+            Ok(problem(NOT_FOUND, detail))
         }
         Err(error) => Err(come_back(error)),
     }

@@ -23,6 +23,7 @@ use crate::{
     answer::{Asked, What},
     client::{Answered, Client},
     message::{Body, Message, VERSION},
+    presence::Presence,
     settings::{Declared, Settings, parse_secret, parse_url},
 };
 
@@ -53,6 +54,7 @@ pub struct Webhook {
     client: Client,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiting: Waiting,
+    pub(crate) presence: Presence,
 }
 
 impl fmt::Debug for Webhook {
@@ -85,11 +87,16 @@ impl Webhook {
             client,
             clock: parts.clock.clone(),
             waiting: Waiting::default(),
+            presence: Presence::default(),
         })
     }
 
     pub(crate) fn key(&self) -> &crate::signature::Key {
         &self.client.key
+    }
+
+    pub(crate) const fn declared(&self) -> &Declared {
+        &self.declared
     }
 
     async fn tell(&self, asked: Asked<'_>, body: Body<'_>) -> Result<Answered> {
@@ -128,9 +135,8 @@ impl Channel for Webhook {
         }
     }
 
-    async fn reach(&self, _: &Address) -> Reach {
-        // Only the plug-in knows, and asking it would cost as much as sending.
-        Reach::Now
+    async fn reach(&self, to: &Address) -> Reach {
+        self.presence.reach(to)
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
@@ -158,7 +164,7 @@ impl Channel for Webhook {
         if !self.declared.edit {
             return Err(Error::unsupported(asked.operation));
         }
-        asked.settled(&self.tell(asked, Body::settling(what)).await?)
+        asked.settled(&self.tell(asked, Body::settling(what, self.declared.text_max)).await?)
     }
 
     async fn run(&self, _: Arc<dyn Inbox>, _: CancellationToken) -> Result<()> {

@@ -80,11 +80,12 @@ pub enum NoAnswer {
     },
 }
 
-/// A host leads only to addresses that may not be called.
+/// A host leads only to addresses that may not be called. Whoever asked and whoever is asked read this; the address that a
+/// name stands for inside the operator's network is for the log alone.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "the plug-in's host {host} has the address {address}, which is private; to allow it, set OUTBOUND_ALLOW to a network \
-     that it is in, as {network}"
+    "the plug-in's host {host} has a private address, which is not called; to allow it, set OUTBOUND_ALLOW to a network \
+     that it is in, which the hub's log names"
 )]
 pub struct Forbidden {
     host: String,
@@ -101,6 +102,18 @@ impl Forbidden {
             IpAddr::V6(_) => format!("{address}/128"),
         };
         Self { host: host.into(), address, network }
+    }
+
+    /// Tells the operator what nobody else is told.
+    fn logged(self) -> NoAnswer {
+        let Self { host, address, network } = &self;
+        tracing::warn!(
+            %host,
+            %address,
+            "a plug-in is at a private address, which is not called; to allow it, set OUTBOUND_ALLOW to a network that it \
+             is in, as {network}"
+        );
+        NoAnswer::Forbidden(self)
     }
 }
 
@@ -173,7 +186,7 @@ impl Client {
             _ => None,
         };
         if let Some(address) = literal.filter(|address| !self.allow.permit(*address)) {
-            return Err(NoAnswer::Forbidden(Forbidden::new(&self.host(), address)));
+            return Err(Forbidden::new(&self.host(), address).logged());
         }
         let request = self.http.post(self.url.clone()).headers(headers);
         let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
@@ -193,7 +206,7 @@ impl Client {
 
     fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
         if let Some(forbidden) = below(error).find_map(|error| error.downcast_ref::<Forbidden>()) {
-            return NoAnswer::Forbidden(forbidden.clone());
+            return forbidden.clone().logged();
         }
         let (host, cause) = (self.host(), root_cause(error));
         if error.is_connect() || error.is_builder() {

@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::answer::{RECEIPT_MAX, parse_receipt};
+use crate::{
+    answer::{RECEIPT_MAX, parse_receipt},
+    settings::Declared,
+};
 
 /// Something that a plug-in tells.
 #[derive(Debug, JsonSchema)]
@@ -71,15 +74,15 @@ pub enum Event {
     },
 }
 
-/// The types with their fields; a `?` marks one that may be left out.
-const TYPES: [(&str, &[&str]); 7] = [
-    ("response", &["request_id", "from", "value", "comment?"]),
-    ("text", &["request_id", "from", "text"]),
-    ("receipt", &["delivery", "receipt"]),
-    ("delivered", &["from", "receipt"]),
-    ("read", &["from", "receipt"]),
-    ("connected", &["address"]),
-    ("disconnected", &["address"]),
+/// The types with their fields, where a `?` marks one that may be left out, and the capability that they need.
+const TYPES: [(&str, &[&str], Option<&str>); 7] = [
+    ("response", &["request_id", "from", "value", "comment?"], Some("inbound")),
+    ("text", &["request_id", "from", "text"], Some("inbound")),
+    ("receipt", &["delivery", "receipt"], None),
+    ("delivered", &["from", "receipt"], Some("receipts")),
+    ("read", &["from", "receipt"], Some("receipts")),
+    ("connected", &["address"], None),
+    ("disconnected", &["address"], None),
 ];
 
 impl Event {
@@ -93,9 +96,9 @@ impl Event {
             return Err(vec![FieldError::new("body", "expected an object")]);
         };
         let kind = fields.remove("type").unwrap_or_default();
-        let Some((kind, known)) = TYPES.into_iter().find(|(name, _)| kind == *name) else {
+        let Some((kind, known, _)) = TYPES.into_iter().find(|(name, ..)| kind == *name) else {
             let fault = FieldError::new("type", "is not one of the types");
-            return Err(vec![fault.allowing(TYPES.iter().map(|(name, _)| *name))]);
+            return Err(vec![fault.allowing(TYPES.iter().map(|(name, ..)| *name))]);
         };
         let mut reader = Reader { fields, faults: Vec::new() };
         reader.check_names(kind, known);
@@ -103,6 +106,41 @@ impl Event {
         match event {
             Some(event) if reader.faults.is_empty() => Ok(event),
             _ => Err(reader.faults),
+        }
+    }
+
+    /// Whether it comes by an ability that is counted on: an approval must not come from where nobody is to answer.
+    ///
+    /// # Errors
+    ///
+    /// `type`, with what to declare for it and the types that come without.
+    pub fn check(&self, declared: &Declared, channel: &ChannelName) -> Result<(), FieldError> {
+        let abilities = declared.abilities();
+        let may = |needs: Option<&str>| needs.is_none_or(|needs| abilities.contains(&(needs, true)));
+        match TYPES.into_iter().find(|(name, ..)| *name == self.kind()) {
+            Some((kind, _, Some(needs))) if !may(Some(needs)) => {
+                let detail = format!(
+                    "`{kind}` needs the capability `{needs}`: write `{needs} = true` into the capabilities of \
+                     [channels.{channel}] in hearback.toml"
+                );
+                let allowed = TYPES.into_iter().filter(|(_, _, needs)| may(*needs)).map(|(name, ..)| name);
+                Err(FieldError::new("type", detail).allowing(allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The word in `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Response { .. } => "response",
+            Self::Text { .. } => "text",
+            Self::Receipt { .. } => "receipt",
+            Self::Delivered { .. } => "delivered",
+            Self::Read { .. } => "read",
+            Self::Connected { .. } => "connected",
+            Self::Disconnected { .. } => "disconnected",
         }
     }
 

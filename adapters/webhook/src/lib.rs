@@ -9,6 +9,7 @@
 //! | [`client`] | one signed call, to an address that may be called |
 //! | [`answer`] | what a plug-in's answers mean |
 //! | [`channel`] | the channel: probe, send, settle |
+//! | `presence` | who cannot be reached, as far as the plug-in has said so |
 //! | [`callback`] | the plug-in's calls, verified, read and answered |
 //! | [`check`] | the cases that a plug-in must stand, for `hearback check-plugin` |
 
@@ -19,6 +20,7 @@ pub mod check;
 pub mod client;
 pub mod event;
 pub mod message;
+mod presence;
 pub mod settings;
 pub mod signature;
 

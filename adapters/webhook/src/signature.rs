@@ -9,6 +9,7 @@ use hearback_core::{
 };
 use http::{HeaderMap, HeaderName};
 use ring::hmac;
+use subtle::ConstantTimeEq;
 
 /// The header with the id of what is told; the same whenever the same is told again.
 pub const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -22,6 +23,8 @@ pub const WINDOW: Duration = Duration::from_mins(5);
 
 const PREFIX: &str = "whsec_";
 const ID_MAX: usize = 255;
+/// The most signatures in one header. A sender that changes its secret sends two.
+const SIGNATURES_MAX: usize = 10;
 
 /// The key that a secret stands for.
 pub struct Key {
@@ -51,6 +54,9 @@ pub enum Distrust {
     /// No signature is right.
     #[error("No v1 signature in webhook-signature is right for this id, timestamp, body and secret.")]
     Signature,
+    /// There are more signatures than anybody needs.
+    #[error("webhook-signature must hold at most {SIGNATURES_MAX} signatures.")]
+    Signatures,
 }
 
 impl Key {
@@ -92,12 +98,18 @@ impl Key {
         if seconds(now).abs_diff(timestamp) > WINDOW.as_secs() {
             return Err(Distrust::Time);
         }
-        // The header's own digits are signed: a leading zero is part of them.
+        if signatures.split(' ').nth(SIGNATURES_MAX).is_some() {
+            return Err(Distrust::Signatures);
+        }
+        // The header's own digits are signed: a leading zero is part of them. The body may be long and its sender is not
+        // known yet: it is gone through once, however many signatures there are.
         let signed = [id.as_bytes(), b".", time.as_bytes(), b".", body].concat();
+        let expected = hmac::sign(&self.key, &signed);
         let right = signatures
             .split(' ')
             .filter_map(|signature| signature.strip_prefix("v1,"))
-            .any(|encoded| STANDARD.decode(encoded).is_ok_and(|tag| hmac::verify(&self.key, &signed, &tag).is_ok()));
+            .filter_map(|encoded| STANDARD.decode(encoded).ok())
+            .any(|tag| expected.as_ref().ct_eq(&tag).into());
         if right { Ok(id.to_owned()) } else { Err(Distrust::Signature) }
     }
 
@@ -164,6 +176,25 @@ mod tests {
         twice.append(ID, "msg_other".parse().unwrap());
         assert_eq!(key().verify(&twice, BODY, at(0)), Err(Distrust::Headers));
         assert_eq!(key().verify(&HeaderMap::new(), BODY, at(0)), Err(Distrust::Headers));
+    }
+
+    #[test]
+    fn ten_signatures_are_looked_at_and_eleven_refused() {
+        const GOOD: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        let (id, time) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330");
+        let verify = |signatures: &str| {
+            let mut headers = headers(id, time, GOOD);
+            headers.insert(SIGNATURE, signatures.parse().unwrap());
+            key().verify(&headers, BODY, Timestamp::from_micros(1_614_265_330 * 1_000_000))
+        };
+        for wrong in ["v1,AAAA", "v2,x", "", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OEAAA=="] {
+            let wrongs = |count| vec![wrong; count].join(" ");
+            assert_eq!(verify(&format!("{} {GOOD}", wrongs(9))).unwrap(), id, "{wrong}");
+            assert_eq!(verify(&wrongs(10)), Err(Distrust::Signature), "{wrong}");
+            assert_eq!(verify(&format!("{GOOD} {}", wrongs(10))), Err(Distrust::Signatures), "{wrong}");
+        }
+        // What anybody could send: it must not cost more than one look at the body.
+        assert_eq!(verify(&"v1,AAAA ".repeat(90_000)), Err(Distrust::Signatures));
     }
 
     #[test]

@@ -185,6 +185,9 @@ impl Channel for MemoryChannel {
     }
 
     async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
+        if !self.capabilities.edit {
+            return Err(Error::unsupported("memory.settle"));
+        }
         self.fault().await?;
         let mut state = self.state.lock();
         let sent = state.sent.iter_mut().find(|sent| sent.receipt == *what.receipt);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The longest prompt, in Unicode scalar values.
-const PROMPT_MAX: usize = 4_000;
+pub const PROMPT_MAX: usize = 4_000;
 /// The largest context, in bytes.
 const CONTEXT_MAX: usize = 64 * 1024;
 /// The largest metadata, in bytes of JSON.

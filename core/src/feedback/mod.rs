@@ -13,7 +13,7 @@ mod request;
 mod response;
 
 pub use delivery::{Attempt, Delivery, DeliveryDocument, DeliveryState, DeliveryStatus, IN_DOUBT};
-pub use draft::{Draft, DraftStep};
+pub use draft::{Draft, DraftStep, PROMPT_MAX};
 pub use ending::{Ending, Outcome, Source};
 pub use question::{ChoiceOption, INPUT_MAX, Kind, Question};
 pub use request::{AskerDocument, Request, RequestDocument, RequestState, RouteStep, Status, Strategy, Terms};

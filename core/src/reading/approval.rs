@@ -15,14 +15,21 @@ use crate::feedback::Question;
 
 pub(super) fn read(message: &str) -> Option<Value> {
     let tokens = text::tokens(message)?;
-    let mut verdicts = VOCABULARIES.iter().filter_map(|vocabulary| verdict(&tokens, vocabulary));
+    let mut verdicts = VOCABULARIES.iter().filter_map(|vocabulary| tally(&tokens, vocabulary)?.verdict());
     let verdict = verdicts.next()?;
     let [approved, rejected] = Question::APPROVAL_VALUES;
     verdicts.all(|other| other == verdict).then(|| Value::from(if verdict { approved } else { rejected }))
 }
 
-/// What the message says in one language; `None` when it is not of that language alone, or says no one thing.
-fn verdict(tokens: &[Token], vocabulary: &Vocabulary) -> Option<bool> {
+/// Whether the message may say no more than that it was seen ("ok, thanks"), which is no choice of "OK" either.
+pub(super) fn takes_note(message: &str) -> bool {
+    let Some(tokens) = text::tokens(message) else { return false };
+    let mut tallies = VOCABULARIES.iter().filter_map(|vocabulary| tally(&tokens, vocabulary));
+    tallies.any(|tally| tally.noes == 0 && tally.takes_note())
+}
+
+/// What the message says in one language; `None` when it is not of that language alone.
+fn tally(tokens: &[Token], vocabulary: &Vocabulary) -> Option<Tally> {
     let mut tally = Tally::default();
     let mut rest = tokens;
     let mut after_phrase = false;
@@ -47,7 +54,7 @@ fn verdict(tokens: &[Token], vocabulary: &Vocabulary) -> Option<bool> {
         after_phrase = !matches!(token, Token::Comma | Token::Stop);
         rest = rest.get(taken..)?;
     }
-    tally.verdict()
+    Some(tally)
 }
 
 fn word(token: &Token) -> Option<&str> {
@@ -121,14 +128,21 @@ impl Tally {
         }
     }
 
+    /// The words of consent.
+    fn words(&self) -> usize {
+        self.acts + self.plain + self.noted + self.casual
+    }
+
+    fn takes_note(&self) -> bool {
+        self.words() == self.noted && self.noted + self.signs > 0 && self.thanks > 0
+    }
+
     fn verdict(&self) -> Option<bool> {
-        let words = self.acts + self.plain + self.noted + self.casual;
-        match (words + self.signs, self.noes) {
+        match (self.words() + self.signs, self.noes) {
             (0, 1..) => Some(false),
             (1.., 0) => {
-                let ironic = self.casual > 1 || (self.casual == 1 && words > 1 && self.acts == 0);
-                let takes_note = words == self.noted && self.thanks > 0;
-                (!ironic && !takes_note).then_some(true)
+                let ironic = self.casual > 1 || (self.casual == 1 && self.words() > 1 && self.acts == 0);
+                (!ironic && !self.takes_note()).then_some(true)
             }
             _ => None,
         }

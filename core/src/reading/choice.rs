@@ -1,7 +1,8 @@
 //! Options by label, value or number.
 //!
 //! Everything that a message may mean is collected: a name, a name without the courtesy around it, a number, a place,
-//! for a list every way to divide it. It answers only when all of that is one and the same.
+//! for a list every way to divide it. It answers only when all of that is one and the same. A number is a place only
+//! where no other option has it in any form, and what may say how many ("the 2") is no place.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,8 +12,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    approval::takes_note,
+    numbers::Numbers,
     text::{is_visible, normal},
-    words::{VOCABULARIES, Vocabulary},
+    words::{Beside, VOCABULARIES, Vocabulary, is_negation},
 };
 use crate::feedback::ChoiceOption;
 
@@ -31,8 +34,8 @@ pub(super) struct Reader<'a> {
     multiple: bool,
     /// Labels and values as they are compared, and the options that they name.
     names: HashMap<String, BTreeSet<usize>>,
-    /// The words of each label.
-    words: Vec<Vec<String>>,
+    /// The numbers of each option: of its label, and of its label and value.
+    numbers: Vec<[Numbers; 2]>,
 }
 
 impl<'a> Reader<'a> {
@@ -43,12 +46,21 @@ impl<'a> Reader<'a> {
                 names.entry(normal(name)).or_default().insert(index);
             }
         }
-        let words = options.iter().map(|option| words(&normal(option.label()))).collect();
-        Self { options, multiple, names, words }
+        let numbers = |option: &ChoiceOption| {
+            let [mut label, mut both] = [Numbers::default(), Numbers::default()];
+            label.add(option.label());
+            both.add(option.label());
+            both.add(&option.value);
+            [label, both]
+        };
+        Self { options, multiple, names, numbers: options.iter().map(numbers).collect() }
     }
 
     /// The value that the message gives, if it gives one beyond doubt.
     pub(super) fn read(&self, message: &str) -> Option<Value> {
+        if takes_note(message) && !self.names.contains_key(&normal(message)) {
+            return None;
+        }
         if self.multiple { self.list(message).map(Value::from) } else { self.one(message).map(Value::from) }
     }
 
@@ -58,12 +70,24 @@ impl<'a> Reader<'a> {
     }
 
     fn list(&self, message: &str) -> Option<Vec<&'a str>> {
+        let lines = normal(&with_commas(message));
         let mut lists = self.lists(&normal(message))?;
-        lists.extend(self.lists(&normal(&with_commas(message)))?);
+        lists.extend(self.lists(&lines)?);
         let list = lists.first()?;
+        // "No, red" may correct what was said before.
+        let mut members = self.parts(&lines).into_iter().filter_map(|part| lines.get(part.range));
+        if list.len() > 1 && members.any(|member| self.denies(member)) {
+            return None;
+        }
         let once = list.iter().collect::<BTreeSet<_>>().len() == list.len();
         let sure = once && lists.iter().all(|other| other == list);
         if sure { list.iter().map(|index| self.value(*index)).collect() } else { None }
+    }
+
+    /// Whether a text is nothing but a no.
+    fn denies(&self, text: &str) -> bool {
+        let forms = VOCABULARIES.iter().filter_map(|vocabulary| self.forms(text.trim(), vocabulary));
+        forms.flatten().any(|form| is_negation(form.text))
     }
 
     fn value(&self, index: usize) -> Option<&'a str> {
@@ -75,32 +99,51 @@ impl<'a> Reader<'a> {
         let mut meant = BTreeSet::new();
         for vocabulary in VOCABULARIES.iter() {
             for form in self.forms(text, vocabulary)? {
-                meant.extend(self.names.get(form).into_iter().flatten());
-                let place = number(form).or_else(|| Some((vocabulary.place(form)?, form)));
-                if let Some((place, word)) = place
-                    && (1..=self.options.len()).contains(&place)
-                {
-                    meant.insert(place - 1);
-                    // "2" may be the second option, or the one that reads "2 days".
-                    let mentions = |words: &[String]| words.iter().any(|other| other == word);
-                    meant.extend((0..self.words.len()).filter(|index| mentions(&self.words[*index])));
+                meant.extend(self.names.get(form.text).into_iter().flatten());
+                if let Some(place) = form.place(vocabulary) {
+                    meant.extend(self.at(place, form.is_place()));
                 }
             }
         }
         Some(meant)
     }
 
+    /// What a place may mean: the option there, and every other one with this number, as "2" may be the second option
+    /// or the one that reads "2 days". It means nothing when the option there has other numbers of its own, unless the
+    /// message calls it a place: with "1 day" and "7 days", "2" may be two days.
+    fn at(&self, place: usize, is_place: bool) -> BTreeSet<usize> {
+        let Some([label, _]) = place.checked_sub(1).and_then(|index| self.numbers.get(index)) else {
+            return BTreeSet::new();
+        };
+        let holds = |index: &usize| self.numbers[*index][1].may_hold(place);
+        let mut meant: BTreeSet<_> = (0..self.options.len()).filter(|index| index + 1 != place).filter(holds).collect();
+        if is_place || !meant.is_empty() || !label.differ_from(place) {
+            meant.insert(place - 1);
+        }
+        meant
+    }
+
     /// The text, and what is left of it in every way to take courtesy, articles and a stop off it.
-    fn forms<'t>(&self, text: &'t str, vocabulary: &Vocabulary) -> Option<Vec<&'t str>> {
+    fn forms<'t>(&self, text: &'t str, vocabulary: &Vocabulary) -> Option<Vec<Form<'t>>> {
         // What is the name of an option is meant as one.
         let is_idle = |phrase: &str| !self.names.contains_key(phrase);
-        let mut forms = vec![text];
+        let mut forms = vec![Form { text, before: Beside::Courtesy, after: Beside::Courtesy }];
         let mut next = 0;
         while let Some(&form) = forms.get(next) {
-            let leads = vocabulary.leads.iter().filter_map(|lead| without_lead(form, lead).filter(|_| is_idle(lead)));
-            let trails =
-                vocabulary.trails.iter().filter_map(|trail| without_trail(form, trail).filter(|_| is_idle(trail)));
-            for shorter in leads.chain(trails).chain(without_stop(form)).chain(form.strip_prefix('¡')) {
+            let leads = vocabulary.leads.iter().filter_map(|(lead, beside)| {
+                let text = without_lead(form.text, lead).filter(|_| is_idle(lead))?;
+                Some(Form { text, before: form.before.then(*beside), ..form })
+            });
+            let trails = vocabulary.trails.iter().filter_map(|(trail, beside)| {
+                let text = without_trail(form.text, trail).filter(|_| is_idle(trail))?;
+                // "No one" is not "No".
+                let last = text.rsplit(' ').next().map(|word| word.trim_matches(['.', '!', '¡', ',']));
+                let negated = last.is_some_and(is_negation);
+                let after = form.after.then(*beside);
+                (*beside == Beside::Courtesy || !negated).then_some(Form { text, after, ..form })
+            });
+            let signs = without_stop(form.text).into_iter().chain(form.text.strip_prefix('¡'));
+            for shorter in leads.chain(trails).chain(signs.map(|text| Form { text, ..form })) {
                 if !forms.contains(&shorter) {
                     forms.push(shorter);
                 }
@@ -180,6 +223,27 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A text without what stood beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Form<'t> {
+    text: &'t str,
+    before: Beside,
+    after: Beside,
+}
+
+impl Form<'_> {
+    /// The place that it names, from one. Digits that may say how many are none.
+    fn place(&self, vocabulary: &Vocabulary) -> Option<usize> {
+        let counts = self.before == Beside::Amount && !is_marked(self.text);
+        number(self.text).filter(|_| !counts).or_else(|| vocabulary.place(self.text))
+    }
+
+    /// Whether it can be nothing but a place.
+    fn is_place(&self) -> bool {
+        [self.before, self.after].contains(&Beside::Place) || is_marked(self.text)
+    }
+}
+
 /// A part of a list.
 struct Part {
     range: Range<usize>,
@@ -213,19 +277,18 @@ fn without_stop(text: &str) -> Option<&str> {
     (!rest.ends_with(['.', '!', '?', ','])).then_some(rest.trim_end())
 }
 
-/// The number that a text is, as "2", "#2", "2)" or "(2)", and its digits.
-fn number(text: &str) -> Option<(usize, &str)> {
+/// The number that a text is, as "2", "#2", "2)" or "(2)".
+fn number(text: &str) -> Option<usize> {
     let bare = text.strip_prefix(['#', '№']).map(str::trim_start);
     let bracketed = text.strip_suffix(')').map(|rest| rest.strip_prefix('(').unwrap_or(rest));
     let digits = bare.or(bracketed).unwrap_or(text);
     let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
-    Some((plain.then(|| digits.parse().ok())??, digits))
+    plain.then(|| digits.parse().ok())?
 }
 
-/// The words and numbers of a name; "1.4.2" is one.
-fn words(name: &str) -> Vec<String> {
-    let words = name.split(|c: char| !c.is_alphanumeric() && c != '.').map(|word| word.trim_matches('.'));
-    words.filter(|word| !word.is_empty()).map(String::from).collect()
+/// Whether a number is written as that of a list.
+fn is_marked(text: &str) -> bool {
+    text.starts_with(['#', '№']) || text.ends_with(')')
 }
 
 #[cfg(test)]
@@ -273,7 +336,8 @@ mod tests {
     fn a_reading_of_a_number_beyond_the_list_is_a_name_or_nothing() {
         let sizes = [("5", ""), ("10", ""), ("20", "")];
         assert_eq!(one(&sizes, "20"), Some(json!("20")));
-        assert_eq!(one(&sizes, "2"), Some(json!("10")));
+        assert_eq!(one(&sizes, "2"), None, "nobody offered two");
+        assert_eq!(one(&sizes, "option 2"), Some(json!("10")));
         assert_eq!(one(&sizes, "4"), None);
         assert_eq!(one(&sizes, "0"), None);
         assert_eq!(one(&sizes, "02"), None);
@@ -317,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_reading_of_separators_alone_is_unsure_and_soon_done() {
-        let all: Vec<_> = (0..100).map(|n| ChoiceOption { value: format!("v{n}"), label: None }).collect();
+        let all: Vec<_> = (1..=100).map(|n| ChoiceOption { value: format!("v{n}"), label: None }).collect();
         let reader = Reader::new(&all, true);
         for message in
             [",", ", and", " and ", "1,", ",1", "1,,2", "and 1", "1 and", "", &",".repeat(500), &"1,".repeat(119)]
@@ -326,7 +390,7 @@ mod tests {
         }
         assert_eq!(reader.read(&"the ".repeat(120)), None);
         let numbers: Vec<_> = (1..=100).map(|n: usize| n.to_string()).collect();
-        let values: Vec<_> = (0..100).map(|n| format!("v{n}")).collect();
+        let values: Vec<_> = (1..=100).map(|n| format!("v{n}")).collect();
         assert_eq!(reader.read(&numbers.join(",")), Some(json!(values)));
     }
 }

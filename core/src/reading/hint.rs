@@ -67,10 +67,10 @@ fn choice(options: &[ChoiceOption], multiple: bool) -> String {
     let mut only_on_page = more;
     let mut bracketed = "";
     for (index, option) in listed {
-        let number = (index + 1).to_string();
+        let numbered = [(index + 1).to_string(), format!("option {}", index + 1)];
         let label = shown(option.label(), LABEL_MAX);
         let fits = |reply: &&str| *reply == shown(reply, LABEL_MAX) && answers(option, reply);
-        match [label.as_str(), &option.value, &number].into_iter().find(fits) {
+        match [label.as_str(), &option.value, &numbered[0], &numbered[1]].into_iter().find(fits) {
             Some(reply) if reply == label => {
                 let _ = write!(replies, "\n{reply}");
             }
@@ -134,6 +134,11 @@ mod tests {
     fn the_hint_of_a_reading_names_labels_where_numbers_are_ambiguous() {
         let swapped = question(&[("a", "2 days"), ("b", "1 day"), ("c", "Never")], false);
         assert_eq!(hint(&swapped), "Reply with exactly one of these:\n2 days\n1 day\nNever");
+        let versions = question(&[("new", "Version 2"), ("old", "Version 1")], false);
+        assert_eq!(hint(&versions), "Reply with exactly one of these:\nVersion 2\nVersion 1");
+        let places = question(&[("1a", "1a"), ("1b", "1b"), ("2", "2")], false);
+        let expected = "Reply with exactly one of these, without what is in brackets:\n1a\n1b\noption 3 (for 2)";
+        assert_eq!(hint(&places), expected);
         let twice = question(&[("v2", "2"), ("v1", "1"), ("x", "Same"), ("y", "Same")], true);
         let expected = "Reply with one of these, or several with commas between them, without what is in brackets:\n\
             v2 (for 2)\nv1 (for 1)\nx (for Same)\ny (for Same)";

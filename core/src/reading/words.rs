@@ -19,13 +19,13 @@ pub(super) enum Sense {
     Act,
     /// A yes.
     Plain,
-    /// A yes that also only takes note: with thanks and nothing else it does ("ok, thanks").
+    /// A yes that also only takes note: with thanks or greetings and nothing else it does ("ok, thanks").
     Noted,
     /// A yes that is said easily. Beside another yes it is how irony is written ("yeah, sure", "sí, claro").
     Casual,
     /// Courtesy, which answers nothing.
     Polite,
-    /// Thanks.
+    /// Thanks and greetings: beside a yes that may only take note, they end the talk ("ok, best regards").
     Thanks,
     /// A no.
     Refusal,
@@ -43,11 +43,16 @@ pub(super) struct Language {
     casual: &'static str,
     polite: &'static str,
     thanks: &'static str,
+    greetings: &'static str,
     refusals: &'static str,
     negated: &'static str,
     rejections: &'static str,
-    /// What may stand before the name of an option.
+    /// What may stand before the name of an option. Before a digit it may as well count options ("the 2", "I want 2").
     leads: &'static str,
+    /// The articles that go with one thing only, so they may stand before a digit too.
+    singular: &'static str,
+    /// The words by which the number beside them is a place.
+    numbering: &'static str,
     /// What may stand after the name of an option.
     trails: &'static str,
     /// From the first on, the words for an option's place, separated by commas.
@@ -56,6 +61,11 @@ pub(super) struct Language {
 
 /// What every language shares.
 const NOTED: &str = "ok, okay";
+
+/// Words that turn what stands beside them round, in all the languages: "no option" is not the option "No".
+const NEGATIONS: &str = "no, not, don't, dont, never, nope, without, nicht, kein, keine, keinen, keinem, keiner, \
+    keines, keins, nein, nie, ohne, non, ne, n', pas, jamais, rien, aucun, aucune, sans, nunca, jamás, ni, ningún, \
+    ningun, ninguno, ninguna, sin, не, нет, никогда, ни, никакой, никакая, никакое, никакую, ничего, без";
 
 /// Emoji, as themselves and by the names that Slack gives them: with what they add, and whether they have skin tones.
 const SIGNS: [(&str, Sense, bool); 18] = [
@@ -88,8 +98,8 @@ const ENGLISH: Language = Language {
     noted: "sounds good, works for me, fine by me, fine with me",
     casual: "sure, sure thing, yeah, yep, yup",
     thanks: "thanks, thx, thank you, thank you very much, many thanks, cheers",
-    polite: "please, pls, plz, hi, hello, hey, good morning, good afternoon, good evening, regards, best regards, \
-        kind regards",
+    greetings: "hi, hello, hey, good morning, good afternoon, good evening, regards, best regards, kind regards",
+    polite: "please, pls, plz",
     refusals: "no, nope, nah, never, no way, absolutely not, certainly not, definitely not, of course not, \
         under no circumstances",
     negated: "don't, dont, do not, please don't, please dont, please do not, don't do it, dont do it, do not do it, \
@@ -98,8 +108,10 @@ const ENGLISH: Language = Language {
         i don't approve, i do not approve, i don't agree, i do not agree, don't go ahead, do not go ahead, \
         don't proceed, do not proceed",
     rejections: "reject, rejected, reject it, reject this, i reject, i reject it, i reject this",
-    leads: "the, option, number, i choose, i pick, i take, i'll take, i'll go with, i want, i'd like, i would like, \
-        let's take, let's go with, go with, take",
+    leads: "the, i choose, i pick, i take, i'll take, i'll go with, i want, i'd like, i would like, let's take, \
+        let's go with, go with, take",
+    singular: "",
+    numbering: "option, number",
     trails: "one, option",
     ordinals: [
         "first, 1st",
@@ -124,8 +136,9 @@ const GERMAN: Language = Language {
     noted: "in ordnung, geht in ordnung, geht klar",
     casual: "klar, na klar, sicher, jep, jo",
     thanks: "danke, danke schön, dankeschön, vielen dank, besten dank, herzlichen dank",
-    polite: "bitte, hallo, hi, guten morgen, guten tag, guten abend, viele grüße, liebe grüße, beste grüße, \
+    greetings: "hallo, hi, guten morgen, guten tag, guten abend, viele grüße, liebe grüße, beste grüße, \
         mit freundlichen grüßen, gruß",
+    polite: "bitte",
     refusals: "nein, nee, nö, niemals, keinesfalls, auf keinen fall, auf gar keinen fall, natürlich nicht, \
         sicher nicht, bestimmt nicht, kommt nicht in frage, kommt nicht infrage",
     negated: "bitte nicht, nicht machen, bitte nicht machen, mach das nicht, mach es nicht, mach das bitte nicht, \
@@ -133,20 +146,21 @@ const GERMAN: Language = Language {
         nicht genehmigt, nicht genehmigen, ich genehmige das nicht, ich genehmige es nicht, nicht freigegeben, \
         nicht einverstanden, ich bin nicht einverstanden",
     rejections: "abgelehnt, ablehnen, ich lehne ab, ich lehne das ab, ich lehne es ab",
-    leads: "der, die, das, den, option, nummer, variante, ich nehme, ich wähle, ich möchte, ich will, nimm, \
-        nehmen wir, wir nehmen",
+    leads: "der, die, das, den, ich nehme, ich wähle, ich möchte, ich will, nimm, nehmen wir, wir nehmen",
+    singular: "",
+    numbering: "option, nummer, variante",
     trails: "option, variante",
     ordinals: [
-        "erste, erster, erstes, ersten",
-        "zweite, zweiter, zweites, zweiten",
-        "dritte, dritter, drittes, dritten",
-        "vierte, vierter, viertes, vierten",
-        "fünfte, fünfter, fünftes, fünften",
-        "sechste, sechster, sechstes, sechsten",
-        "siebte, siebter, siebtes, siebten",
-        "achte, achter, achtes, achten",
-        "neunte, neunter, neuntes, neunten",
-        "zehnte, zehnter, zehntes, zehnten",
+        "erste, erster, erstes, den ersten",
+        "zweite, zweiter, zweites, den zweiten",
+        "dritte, dritter, drittes, den dritten",
+        "vierte, vierter, viertes, den vierten",
+        "fünfte, fünfter, fünftes, den fünften",
+        "sechste, sechster, sechstes, den sechsten",
+        "siebte, siebter, siebtes, den siebten",
+        "achte, achter, achtes, den achten",
+        "neunte, neunter, neuntes, den neunten",
+        "zehnte, zehnter, zehntes, den zehnten",
     ],
 };
 
@@ -158,16 +172,17 @@ const FRENCH: Language = Language {
     noted: "d'accord, ça marche, ca marche, ça roule",
     casual: "ouais",
     thanks: "merci, merci beaucoup, merci bien",
-    polite: "s'il te plaît, s'il te plait, s'il vous plaît, s'il vous plait, stp, svp, bonjour, bonsoir, salut, \
-        cordialement, bien cordialement",
+    greetings: "bonjour, bonsoir, salut, cordialement, bien cordialement",
+    polite: "s'il te plaît, s'il te plait, s'il vous plaît, s'il vous plait, stp, svp",
     refusals: "non, jamais, certainement pas, absolument pas, surtout pas, pas du tout, bien sûr que non, \
         pas question, hors de question, en aucun cas",
     negated: "pas approuvé, pas approuvée, non approuvé, non approuvée, je n'approuve pas, n'approuve pas, \
         n'approuvez pas, ne pas approuver, je ne valide pas, ne le fais pas, ne le faites pas, ne fais pas ça, \
         ne faites pas ça, pas d'accord, je ne suis pas d'accord",
     rejections: "rejeté, rejetée, rejeter, je rejette, refusé, refusée, refuser, je refuse",
-    leads: "le, la, les, option, l'option, numéro, le numéro, je choisis, je prends, je veux, je voudrais, prends, \
-        prenez, on prend",
+    leads: "je choisis, je prends, je veux, je voudrais, prends, prenez, on prend",
+    singular: "le, la",
+    numbering: "option, l'option, numéro, le numéro",
     trails: "option",
     ordinals: [
         "premier, première, 1er, 1re, 1ère",
@@ -190,14 +205,16 @@ const SPANISH: Language = Language {
     noted: "de acuerdo, vale, dale",
     casual: "claro",
     thanks: "gracias, muchas gracias",
-    polite: "por favor, hola, buenos días, buenas tardes, buenas noches, saludos, un saludo",
+    greetings: "hola, buenos días, buenas tardes, buenas noches, saludos, un saludo",
+    polite: "por favor",
     refusals: "no, nunca, jamás, jamas, claro que no, por supuesto que no, desde luego que no, de ninguna manera, \
         ni hablar, en absoluto",
     negated: "no aprobado, no aprobada, no aprobar, no apruebo, no lo apruebo, no lo apruebes, no lo apruebe, \
         no lo hagas, no lo haga, no estoy de acuerdo",
     rejections: "rechazado, rechazada, rechazar, rechazo, lo rechazo, yo rechazo",
-    leads: "el, la, los, las, opción, opcion, la opción, la opcion, número, numero, el número, elijo, escojo, \
-        quiero, quisiera, tomo",
+    leads: "elijo, escojo, quiero, quisiera, tomo",
+    singular: "el, la",
+    numbering: "opción, opcion, la opción, la opcion, número, numero, el número",
     trails: "opción, opcion",
     ordinals: [
         "primero, primera, primer, 1º, 1ª",
@@ -220,13 +237,16 @@ const RUSSIAN: Language = Language {
     noted: "хорошо, ок, окей, давай, давайте",
     casual: "конечно, ага",
     thanks: "спасибо, большое спасибо, спасибо большое, благодарю",
-    polite: "пожалуйста, привет, здравствуйте, добрый день, доброе утро, добрый вечер, с уважением",
+    greetings: "привет, здравствуйте, добрый день, доброе утро, добрый вечер, с уважением",
+    polite: "пожалуйста",
     refusals: "нет, неа, никогда, ни в коем случае, конечно нет, конечно же нет, разумеется нет",
     negated: "не надо, не нужно, не одобряю, я не одобряю, не одобрено, не одобрять, не одобряй, не одобряйте, \
         не подтверждаю, не разрешаю, не согласен, не согласна, я не согласен, я не согласна, не делай, не делайте, \
         не делай этого, не делайте этого",
     rejections: "отклонить, отклоняю, я отклоняю, отклонено, отклони, отклоните",
-    leads: "вариант, номер, пункт, опция, выбираю, я выбираю, беру, хочу",
+    leads: "выбираю, я выбираю, беру, хочу",
+    singular: "",
+    numbering: "вариант, номер, пункт, опция",
     trails: "вариант, пункт",
     ordinals: [
         "первый, первая, первое, первую",
@@ -242,15 +262,35 @@ const RUSSIAN: Language = Language {
     ],
 };
 
+/// What a phrase beside an option makes of a number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Nothing, as it is courtesy.
+    Courtesy,
+    /// It may count options.
+    Amount,
+    /// It is one thing.
+    Singular,
+    /// It is a place.
+    Place,
+}
+
+impl Beside {
+    /// With a phrase that stands nearer: courtesy takes nothing back.
+    pub(super) fn then(self, nearer: Self) -> Self {
+        if nearer == Self::Courtesy { self } else { nearer }
+    }
+}
+
 /// A language, ready to be looked up in.
 pub(super) struct Vocabulary {
     senses: HashMap<&'static str, Sense>,
     /// How many words its longest phrase has.
     longest: usize,
     /// What may stand before the name of an option.
-    pub(super) leads: Vec<&'static str>,
+    pub(super) leads: Vec<(&'static str, Beside)>,
     /// What may stand after the name of an option.
-    pub(super) trails: Vec<&'static str>,
+    pub(super) trails: Vec<(&'static str, Beside)>,
     ordinals: HashMap<&'static str, usize>,
 }
 
@@ -264,19 +304,32 @@ impl Vocabulary {
             (language.casual, Sense::Casual),
             (language.polite, Sense::Polite),
             (language.thanks, Sense::Thanks),
+            (language.greetings, Sense::Thanks),
             (language.refusals, Sense::Refusal),
             (language.negated, Sense::Negated),
             (language.rejections, Sense::Rejection),
         ];
         let senses: HashMap<_, _> =
             lists.iter().flat_map(|(list, sense)| phrases(list).map(|phrase| (phrase, *sense))).collect();
-        let courtesy = || phrases(language.polite).chain(phrases(language.thanks));
+        let beside = |list, beside| phrases(list).map(move |phrase| (phrase, beside));
+        let courtesy = || {
+            let lists = [language.polite, language.thanks, language.greetings];
+            lists.into_iter().flat_map(move |list| beside(list, Beside::Courtesy))
+        };
+        let trail = |phrase| {
+            let numbers = phrases(language.numbering).any(|number| number == phrase);
+            (phrase, if numbers { Beside::Place } else { Beside::Singular })
+        };
         let places = language.ordinals.iter().enumerate();
         Self {
             longest: senses.keys().map(|phrase| phrase.split(' ').count()).max().unwrap_or_default(),
             senses,
-            leads: phrases(language.leads).chain(courtesy()).collect(),
-            trails: phrases(language.trails).chain(courtesy()).collect(),
+            leads: beside(language.leads, Beside::Amount)
+                .chain(beside(language.singular, Beside::Singular))
+                .chain(beside(language.numbering, Beside::Place))
+                .chain(courtesy())
+                .collect(),
+            trails: phrases(language.trails).map(trail).chain(courtesy()).collect(),
             ordinals: places.flat_map(|(place, list)| phrases(list).map(move |ordinal| (ordinal, place + 1))).collect(),
         }
     }
@@ -293,10 +346,19 @@ impl Vocabulary {
     pub(super) fn place(&self, ordinal: &str) -> Option<usize> {
         self.ordinals.get(ordinal).copied()
     }
+
+    /// The ordinals and their places.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.ordinals.iter().map(|(ordinal, place)| (*ordinal, *place))
+    }
 }
 
-fn phrases(list: &'static str) -> impl Iterator<Item = &'static str> {
-    list.split(", ")
+pub(super) fn phrases(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.split(", ").filter(|phrase| !phrase.is_empty())
+}
+
+pub(super) fn is_negation(word: &str) -> bool {
+    phrases(NEGATIONS).any(|negation| negation == word)
 }
 
 /// English, German, French, Spanish and Russian.
@@ -319,10 +381,6 @@ mod tests {
         feedback::Question,
         reading::{Reading, read, text},
     };
-
-    /// Words that turn what stands beside them round.
-    const NEGATIONS: &str = "no, not, don't, dont, never, nope, without, nicht, kein, keine, nein, nie, ohne, non, ne, n', pas, \
-        jamais, rien, aucun, sans, nunca, jamás, ni, sin, не, нет, никогда, ни, без";
 
     fn all() -> impl Iterator<Item = (&'static str, Sense)> {
         VOCABULARIES.iter().flat_map(|vocabulary| vocabulary.senses.iter().map(|(phrase, sense)| (*phrase, *sense)))
@@ -347,6 +405,7 @@ mod tests {
                 language.casual,
                 language.polite,
                 language.thanks,
+                language.greetings,
                 language.refusals,
                 language.negated,
                 language.rejections,
@@ -354,7 +413,8 @@ mod tests {
             assert_eq!(lists.iter().flat_map(|list| phrases(list)).count(), vocabulary.senses.len(), "stands twice");
             let ordinals = language.ordinals.iter().flat_map(|list| phrases(list)).count();
             assert_eq!(ordinals, vocabulary.ordinals.len(), "stands twice");
-            let names = vocabulary.leads.iter().chain(&vocabulary.trails).chain(vocabulary.ordinals.keys());
+            let beside = vocabulary.leads.iter().chain(&vocabulary.trails).map(|(phrase, _)| phrase);
+            let names = beside.chain(vocabulary.ordinals.keys());
             for phrase in vocabulary.senses.keys().chain(names) {
                 assert_eq!(*phrase, text::normal(phrase));
                 assert!(!phrase.is_empty() && !phrase.contains(','));
@@ -377,7 +437,7 @@ mod tests {
     #[test]
     fn a_reading_never_finds_a_negation_in_consent_or_courtesy() {
         for (phrase, sense) in all().filter(|(_, sense)| !says_no(*sense)) {
-            let negated = phrase.split([' ', '-']).any(|word| phrases(NEGATIONS).any(|negation| negation == word));
+            let negated = phrase.split([' ', '-']).any(is_negation);
             assert!(!negated && !phrase.contains("n'a"), "{phrase}: {sense:?}");
         }
     }
@@ -386,6 +446,14 @@ mod tests {
     fn a_reading_takes_a_phrase_of_two_languages_the_same_way() {
         for (phrase, sense) in all() {
             assert!(all().all(|(other, other_sense)| phrase != other || sense == other_sense), "{phrase}");
+        }
+    }
+
+    #[test]
+    fn a_reading_knows_which_words_count_the_same_way_in_every_language() {
+        let all = || VOCABULARIES.iter().flat_map(|vocabulary| &vocabulary.leads);
+        for (lead, beside) in all() {
+            assert!(all().all(|(other, other_beside)| lead != other || beside == other_beside), "{lead}");
         }
     }
 

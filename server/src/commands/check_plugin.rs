@@ -37,7 +37,8 @@ Exit codes:
   2  the command line is wrong
 
 Example:
-  hearback check-plugin http://127.0.0.1:9000/hearback --secret whsec_…
+  export HEARBACK_PLUGIN_SECRET=whsec_…
+  hearback check-plugin http://127.0.0.1:9000/hearback
 
 HEARBACK_PLUGIN_SECRET is also read from ./.env.";
 

@@ -3,24 +3,25 @@
 use std::time::Duration;
 
 use hearback_core::{
-    Clock, ErrorKind, Retry,
+    Clock, ErrorKind, Result, Retry,
     channel::{Capabilities, Content},
 };
 
-use super::{Applies, Harness, Suite, bench::CODE};
+use super::{Applies, Harness, Outcome, Proof, Suite, bench::CODE, inbound::answered};
 
 /// The abilities that the hub calls for. The list takes the capabilities apart, so that a new one must be placed here.
 const fn called_for(capabilities: Capabilities) -> [(&'static str, bool); 2] {
     let Capabilities {
         edit,
         threads,
-        // What asks nothing has a case of its own.
+        // What asks nothing has a case of its own, and so have answers, which come in.
         messages: _,
-        // These say how people use what arrives: nothing is called, so there is nothing to refuse.
+        inbound: _,
+        // So do these, and no fake tells them: the adapters' own tests say what becomes of one.
+        receipts: _,
+        // These say how people use what arrives: nothing is called and nothing comes, so there is nothing to refuse.
         buttons: _,
         forms: _,
-        inbound: _,
-        receipts: _,
         account_addresses: _,
         // This says what an unknown end means, which the faults are about.
         idempotent_send: _,
@@ -48,11 +49,35 @@ pub async fn every_undeclared_ability_is_unsupported<H: Harness>(suite: &Suite<H
         let reached = bench.reached();
         let result =
             if ability == "edit" { bench.settle(&first, &receipt).await } else { bench.send(&below).await.map(drop) };
-        let error = result.expect_err("an undeclared ability is refused");
-        let expected = (ErrorKind::Unsupported, Retry::Never);
-        assert_eq!((error.kind(), error.retry()), expected, "{ability}, undeclared: {error}");
-        assert_eq!(bench.reached(), reached, "{ability}, undeclared: nobody is called");
+        let refused = |result: Result<()>, whose: &str| {
+            let error = result.expect_err("an undeclared ability is refused");
+            let expected = (ErrorKind::Unsupported, Retry::Never);
+            assert_eq!((error.kind(), error.retry()), expected, "{ability}, undeclared, by {whose}: {error}");
+            assert_eq!(bench.reached(), reached, "{ability}, undeclared, by {whose}: nobody is called");
+        };
+        refused(result, "the layers");
+        if ability == "edit" {
+            // The guard's answer hides the channel's own, which says what the channel takes itself to be able to do.
+            refused(bench.settle_below(&first, &receipt).await, "the channel itself");
+        }
     }
+}
+
+/// Nobody answers where `inbound` is not declared: what comes all the same, however well it is proven, is refused and not
+/// stored. Otherwise what the configuration declares would be no limit.
+pub async fn an_undeclared_answer_is_not_taken<H: Harness>(suite: &Suite<H>) {
+    if suite.applies("inbound", H::inbound()).is_none() {
+        return;
+    }
+    let declared = if suite.variant.inbound { Applies::No("every variant declares it") } else { Applies::Yes(()) };
+    if suite.applies("an undeclared `inbound`", declared).is_none() {
+        return;
+    }
+    let (bench, inbox, event) = answered(suite).await;
+    let _listening = bench.listen(inbox.clone());
+    let heard = bench.inject(inbox.clone(), &event, Proof::Good).await;
+    assert_eq!(heard.outcome, Outcome::Refused, "an undeclared answer is refused: {heard:?}");
+    assert_eq!(inbox.asked(), 0, "an undeclared answer is refused before the inbox is asked");
 }
 
 /// What is declared goes well, and settling what is settled already does no harm: the hub may tell it twice.

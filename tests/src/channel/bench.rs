@@ -126,10 +126,19 @@ impl<H: Harness> Bench<H> {
 
     /// Tells that the question that was sent has ended.
     pub async fn settle(&self, what: &Outbound, receipt: &Receipt) -> Result<()> {
+        self.settle_on(self.channel.as_ref(), what, receipt).await
+    }
+
+    /// The same without the layers.
+    pub async fn settle_below(&self, what: &Outbound, receipt: &Receipt) -> Result<()> {
+        self.settle_on(self.harness.channel().as_ref(), what, receipt).await
+    }
+
+    async fn settle_on(&self, channel: &dyn Channel, what: &Outbound, receipt: &Receipt) -> Result<()> {
         let Content::Request { request, .. } = &what.content else { panic!("only questions are settled") };
         let (delivery, to, ending) = (what.id.into(), &self.to, Ending::Cancelled { at: self.clock.now() });
         let settlement = Settlement { delivery, to, receipt, request, ending: &ending };
-        self.searched(self.channel.settle(&settlement).await)
+        self.searched(channel.settle(&settlement).await)
     }
 
     /// Probes.

@@ -13,7 +13,7 @@ use super::{Applies, Bench, Fault, Harness, Suite};
 /// What the fake says in `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(17);
 
-const FAULTS: [Fault; 6] = [status(401), status(404), TOO_MANY, status(500), Fault::Hang, Fault::Cut];
+const FAULTS: [Fault; 7] = [status(401), status(404), TOO_MANY, status(500), Fault::Hang, Fault::Cut, Fault::Echo];
 const TOO_MANY: Fault = Fault::Status { status: 429, retry_after: Some(RETRY_AFTER) };
 
 const fn status(status: u16) -> Fault {

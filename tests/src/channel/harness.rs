@@ -37,6 +37,8 @@ pub enum Fault {
     Hang,
     /// It takes the call and cuts the connection.
     Cut,
+    /// It answers as if all were well, and with what it was sent where something else is to stand.
+    Echo,
 }
 
 /// A person's answer, as a provider tells it.

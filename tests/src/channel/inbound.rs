@@ -29,13 +29,18 @@ async fn asked<H: Harness>(suite: &Suite<H>) -> Option<(Bench<H>, Arc<RecordingI
     if !suite.declares("`inbound`", suite.variant.inbound) {
         return None;
     }
+    Some(answered(suite).await)
+}
+
+/// The same, wherever somebody answers.
+pub(super) async fn answered<H: Harness>(suite: &Suite<H>) -> (Bench<H>, Arc<RecordingInbox>, Event) {
     let bench = suite.open().await;
     let what = bench.approval().await;
     bench.send(&what).await.expect("sent");
     let request = request(&what);
     let event =
         Event { id: "event-1".into(), request: request.clone(), from: bench.to.clone(), value: json!("approved") };
-    Some((bench, RecordingInbox::of(request, person()), event))
+    (bench, RecordingInbox::of(request, person()), event)
 }
 
 /// A provider that tells an event again has its id again: one is stored, and every telling is acknowledged. So it is

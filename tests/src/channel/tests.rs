@@ -63,6 +63,10 @@ caught! {
         CALLS_AT_BUILDING, life::building_calls_nobody, "building calls nobody";
     a_settlement_that_sends_is_caught:
         SETTLES_ALOUD, abilities::every_declared_ability_works, "settling edits";
+    an_undeclared_settlement_below_the_guard_is_caught:
+        SETTLES_ANYWAY, abilities::every_undeclared_ability_is_unsupported, "an undeclared ability is refused";
+    an_undeclared_answer_that_is_taken_is_caught:
+        HEARS_ANYBODY, abilities::an_undeclared_answer_is_not_taken, "an undeclared answer is refused";
     another_content_that_fails_otherwise_is_caught:
         REJECTS_CODES, abilities::other_contents_are_sent_or_unsupported, "a code";
 }

@@ -81,6 +81,22 @@ async fn one_that_declares_nothing_passes_with_cases_skipped() {
 }
 
 #[tokio::test]
+async fn a_boundless_text_max_is_checked_up_to_the_longest_prompt() {
+    let lengths: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (plugin, kept) = (good(json!({"text_max": u32::MAX})), lengths.clone());
+    let report = report(move |call| {
+        let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        kept.lock().extend(body["request"]["prompt"].as_str().map(|prompt| prompt.chars().count()));
+        plugin(call)
+    })
+    .await;
+    assert_eq!(lengths.lock().iter().max(), Some(&4_000), "{report}");
+    let over = report.cases.iter().find(|case| case.name == "one character more is refused with 413 or 422").unwrap();
+    let Outcome::Skipped(why) = &over.outcome else { panic!("{report}") };
+    assert!(why.contains("above 4000 characters"), "{why}");
+}
+
+#[tokio::test]
 async fn one_that_believes_everybody_fails_by_name() {
     let report = report(|call| {
         let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
@@ -102,6 +118,19 @@ async fn one_that_believes_everybody_fails_by_name() {
     ] {
         assert!(failed.contains(&name), "{name}\n{report}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_malformed_and_nothing_else() {
+    let plugin = good(json!({}));
+    let report = report(move |call| match plugin(call) {
+        Script::Answer(400, ..) => fault(422, "rejected"),
+        other => other,
+    })
+    .await;
+    let names =
+        ["a signed body that is no JSON is refused with 400", "a signed body that is no object is refused with 400"];
+    assert_eq!(failed(&report), names, "{report}");
 }
 
 #[tokio::test]

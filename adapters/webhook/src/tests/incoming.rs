@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::poll;
 use hearback_core::{
     ErrorKind, Retry,
-    channel::{Callback, CallbackReply, Inbound},
+    channel::{Callback, CallbackReply, Inbound, Reach},
     clock::Clock,
     feedback::Verdict,
 };
@@ -40,7 +40,7 @@ fn said(reply: &CallbackReply) -> Value {
 }
 
 fn quiet() -> (World, Arc<TestInbox>) {
-    (world("http://127.0.0.1:9/", &json!({})), TestInbox::of(request()))
+    (world("http://127.0.0.1:9/", &json!({"inbound": true, "receipts": true})), TestInbox::of(request()))
 }
 
 #[tokio::test]
@@ -98,6 +98,17 @@ async fn who_is_refused_is_shown_nothing_of_the_question() {
     let reply = world.channel.callback(event("evt_1", &response("mallory")), inbox).await.unwrap();
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(said(&reply), json!({"verdict": "refused", "reason": "because", "duplicate": false, "errors": []}));
+}
+
+#[tokio::test]
+async fn who_is_disconnected_is_reached_later_until_they_connect() {
+    let (world, inbox) = quiet();
+    assert_eq!(world.channel.reach(&ana()).await, Reach::Now, "nothing was said of her");
+    for (id, kind, reach) in [("evt_1", "disconnected", Reach::Later), ("evt_2", "connected", Reach::Now)] {
+        let said = event(id, &json!({"type": kind, "address": "ana"}));
+        assert_eq!(world.channel.callback(said, inbox.clone()).await.unwrap().status, StatusCode::OK);
+        assert_eq!(world.channel.reach(&ana()).await, reach, "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -176,6 +187,34 @@ async fn what_is_not_as_documented_names_the_field_and_is_not_stored() {
     unknown["request_id"] = json!(delivery());
     let reply = world.channel.callback(event("evt_1", &unknown), inbox).await.unwrap();
     assert_eq!(reply.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_is_not_declared_is_not_taken_and_says_what_to_declare() {
+    let receipt = |kind: &str| json!({"type": kind, "from": "ana", "receipt": "m-1"});
+    let text = json!({"type": "text", "request_id": request().id, "from": "ana", "text": "yes"});
+    let always = ["receipt", "connected", "disconnected"];
+    for (declared, events, needs, more) in [
+        (json!({}), [response("ana"), text], "inbound", &[][..]),
+        (json!({}), [receipt("delivered"), receipt("read")], "receipts", &[]),
+        (json!({"inbound": true}), [receipt("delivered"), receipt("read")], "receipts", &["response", "text"]),
+    ] {
+        let (world, inbox) = (world("http://127.0.0.1:9/", &declared), TestInbox::of(request()));
+        for body in events {
+            let reply = world.channel.callback(event("evt_1", &body), inbox.clone()).await.unwrap();
+            let said = said(&reply);
+            assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {said}");
+            let fault = &said["errors"][0];
+            assert_eq!((&said["errors"][1], &fault["field"]), (&Value::Null, &json!("type")));
+            let line = format!("`{needs} = true` into the capabilities of [channels.hook] in hearback.toml");
+            assert!(fault["detail"].as_str().unwrap().contains(&line), "{fault}");
+            let allowed: Vec<&str> = fault["allowed"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            assert_eq!(allowed, [more, &always].concat(), "{fault}");
+        }
+        let known = json!({"type": "receipt", "delivery": delivery(), "receipt": "m-1"});
+        let reply = world.channel.callback(event("evt_2", &known), inbox.clone()).await.unwrap();
+        assert_eq!((reply.status, inbox.events.lock().len()), (StatusCode::OK, 1), "only what is taken is stored");
+    }
 }
 
 #[tokio::test]

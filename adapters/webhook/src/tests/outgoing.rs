@@ -83,6 +83,21 @@ async fn messages_notices_codes_and_settlements_have_their_types() {
 }
 
 #[tokio::test]
+async fn a_settlement_says_how_it_ended_where_that_fits() {
+    for (text_max, said) in [
+        (json!(null), "This question is closed: "),
+        (json!(200), "This question is closed: "),
+        (json!(30), "This question is closed."),
+        (json!(1), "This question is closed."),
+    ] {
+        let plugin = Plugin::scripted([answer(200, &json!({}))]).await;
+        settle(world(&plugin.url(), &json!({"edit": true, "text_max": text_max})).channel.as_ref()).await.unwrap();
+        let body = plugin.calls()[0].json();
+        assert!(body["text"].as_str().unwrap().starts_with(said), "{text_max}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn every_status_is_an_error_of_its_kind_that_holds_no_secret() {
     use ErrorKind::{Ambiguous, Auth, Config, NotFound, RateLimited, Rejected, Unavailable, Unsupported};
     let leak = format!("{SECRET} {} key=of-the-query", SECRET.trim_start_matches("whsec_"));
@@ -221,9 +236,50 @@ async fn a_probe_names_the_first_difference_and_what_to_write() {
                     into [channels.hook] of hearback.toml";
         assert!(error.detail().contains(line), "{error}");
     }
+    // A plug-in of a later protocol says more than this hub knows.
+    let newer = json!({"inbound": true, "telepathy": {"range": 3}, "text_max": 1000});
+    let plugin = Plugin::scripted([answer(200, &json!({"capabilities": newer, "since": 2}))]).await;
+    world(&plugin.url(), &json!({"inbound": true, "text_max": 1000})).channel.probe().await.unwrap();
     for script in [answer(200, &json!({})), Script::Answer(200, Vec::new(), "hello".into())] {
         let plugin = Plugin::scripted([script]).await;
         assert_eq!(world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+#[tokio::test]
+async fn what_a_probe_is_answered_with_is_repeated_without_secrets_and_not_at_length() {
+    let echo = format!("/hook?key=of-the-query {SECRET} \u{7} {}", "x".repeat(5_000));
+    for body in [
+        json!({"capabilities": echo}),
+        json!({"capabilities": {"edit": echo}}),
+        json!({"capabilities": {"text_max": echo}}),
+    ] {
+        let plugin = Plugin::scripted([answer(200, &body)]).await;
+        let error = world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("of-the-query") && !text.contains("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "{text}");
+        assert!(error.detail().chars().count() < 500 && !error.detail().contains('\u{7}'), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_a_url_are_taken_out_in_every_spelling_and_other_words_stay() {
+    let plugin = |said: &str| Plugin::scripted([answer(422, &json!({"detail": said}))]);
+    for (path, said, heard) in [
+        ("hook?v=1", "at most 1000 characters, not 2100", "at most 1000 characters, not 2100"),
+        ("hook?1", "at most 1000 characters", "at most 1000 characters"),
+        ("hook?v=1", "POST /hook?v=1 fails", "POST /hook… fails"),
+        ("hook?a=b&c=d", "POST /hook?a=b&c=d: b, d", "POST /hook…: b, d"),
+        ("hook?v=1&key=of%20the-query", "key of the-query, 1", "key …, 1"),
+        ("hook?v=1&key=of%20the-query", "key of%20the-query, 1", "key …, 1"),
+        ("services/T%C3%A4-secret-1", "no /services/Tä-secret-1", "no /…/…"),
+        ("services/T%C3%A4-secret-1", "no T%C3%A4-secret-1", "no …"),
+        ("v1/hook", "v1 knows no hook", "v1 knows no hook"),
+    ] {
+        let plugin = plugin(said).await;
+        let world = world(&format!("http://127.0.0.1:{}/{path}", plugin.port), &json!({}));
+        let error = world.webhook.send(&ana(), &question()).await.unwrap_err();
+        assert_eq!(error.detail(), format!("the plug-in refuses it (422): {heard}"), "{path}: {said}");
     }
 }
 

@@ -43,7 +43,7 @@ macro_rules! flaws {
 flaws! {
     NONE CUTS WRONG_KIND FORGETS_RETRY_AFTER TRIES_AGAIN SURE_OF_A_CUT LEAKS TELLS_THE_CODE SHOWS_ITSELF DROPS_EVENT_IDS
     BELIEVES ACKNOWLEDGES_ANYWAY ACKNOWLEDGES_EARLY NEVER_STOPS PROBES_ALOUD CALLS_AT_BUILDING SETTLES_ALOUD
-    REJECTS_CODES
+    REJECTS_CODES HEARS_ANYBODY SETTLES_ANYWAY
 }
 
 #[derive(Debug, Default)]
@@ -155,6 +155,9 @@ impl<const FLAW: u8> Channel for ToyChannel<FLAW> {
     }
 
     async fn settle(&self, _: &Settlement<'_>) -> Result<()> {
+        if !self.capabilities.edit && FLAW != Flaw::SETTLES_ANYWAY {
+            return Err(Error::unsupported("toy.settle"));
+        }
         if FLAW == Flaw::SETTLES_ALOUD {
             self.provider.show("this question is closed");
         }
@@ -173,6 +176,9 @@ impl<const FLAW: u8> Channel for ToyChannel<FLAW> {
         let proven = call.headers.get("toy-secret").is_some_and(|secret| secret == SECRET);
         if !proven && FLAW != Flaw::BELIEVES {
             return Err(Error::new(ErrorKind::Auth, "toy.callback", "the secret is wrong"));
+        }
+        if !self.capabilities.inbound && FLAW != Flaw::HEARS_ANYBODY {
+            return Err(Error::new(ErrorKind::Rejected, "toy.callback", "nobody is to answer here"));
         }
         let malformed = |_| Error::new(ErrorKind::Rejected, "toy.callback", "not as documented");
         let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
@@ -221,7 +227,8 @@ impl<const FLAW: u8> Harness for Toy<FLAW> {
             ..Capabilities::default()
         };
         let wide = Capabilities { messages: true, edit: true, threads: true, inbound: true, ..Capabilities::default() };
-        vec![narrow, wide, Capabilities { idempotent_send: true, ..wide }]
+        let deaf = Capabilities { inbound: false, ..wide };
+        vec![narrow, wide, deaf, Capabilities { idempotent_send: true, ..wide }]
     }
 
     fn inbound() -> Applies {
