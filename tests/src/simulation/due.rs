@@ -114,7 +114,8 @@ pub async fn routes_went_on(simulation: &Simulation) {
         for delivery in &deliveries {
             let out = delivery.state.receipt().is_some();
             let given_up = matches!(delivery.state, DeliveryState::Failed { .. } | DeliveryState::Unknown { .. });
-            if !out && !(given_up && had_cause(world, delivery)) {
+            let excused = given_up && had_cause(world, delivery);
+            if !out && !excused {
                 let how = request.terms.strategy;
                 let detail = format!("{} on {} ({how:?}) is still {:?}", delivery.id, delivery.channel, delivery.state);
                 world.broken(Invariant::RoutesGoOn, detail);

@@ -125,9 +125,9 @@ impl Provider {
             let (channel, address) = (self.name.clone(), who.clone());
             let (place, now) = ((channel.clone(), address.clone()), self.world.now());
             if away {
-                self.world.causes.leaves(place, now)
+                self.world.causes.leaves(place, now);
             } else {
-                self.world.causes.returns(&place, now)
+                self.world.causes.returns(&place, now);
             }
             let told =
                 if away { Inbound::Disconnected { channel, address } } else { Inbound::Connected { channel, address } };
