@@ -6,14 +6,18 @@
 //! | `executor`, `clock`, `random` | one thread, time and chance: the same for the same seed |
 //! | `world` | what everybody shares; the record of what happened |
 //! | `schedule`, `clients`, `people` | what happens: who asks, answers, comes, goes, dies |
-//! | `server`, `gate`, `front` | a hub, its way to the store, its channels |
+//! | `server`, `gate`, `front`, `row` | a hub, its way to the store, its channels, and how often these were ill in a row |
 //! | `durable`, `provider`, `outbox` | what outlives a server: the store, and the messaging services |
-//! | `ledger`, `invariant`, `check` | what was promised, and whether it holds |
-//! | `mutation` | faults that are put in on purpose |
+//! | `ledger`, `invariant` | what was promised |
+//! | `causes` | what happened to each delivery, by which it may fail |
+//! | `check`, `due`, `routes` | whether it holds: at the end, at every rest, at every step of a route |
+//! | `mutation` | faults that are put in on purpose around the hub |
 
+pub mod causes;
 pub mod check;
 pub mod clients;
 pub mod clock;
+pub mod due;
 pub mod durable;
 pub mod executor;
 pub mod front;
@@ -25,6 +29,8 @@ pub mod outbox;
 pub mod people;
 pub mod provider;
 pub mod random;
+pub mod routes;
+pub mod row;
 pub mod schedule;
 pub mod server;
 pub mod world;

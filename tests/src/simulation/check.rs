@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hearback_core::{
-    channel::ChannelName,
     event::{Event, EventId, EventKind},
     feedback::{Delivery, DeliveryState, Request, Response, Verdict},
-    id::{RequestId, UserId},
+    id::RequestId,
     person::Reader,
     store::{RequestQuery, Scope, Store},
 };
@@ -20,13 +19,18 @@ use super::{
 };
 
 /// A request with everything that is known of it.
-struct Whole {
-    request: Arc<Request>,
-    deliveries: Vec<Delivery>,
-    responses: Vec<Response>,
+#[derive(Debug)]
+pub struct Whole {
+    /// The request.
+    pub request: Arc<Request>,
+    /// What was sent of it, or is to be.
+    pub deliveries: Vec<Delivery>,
+    /// What people answered.
+    pub responses: Vec<Response>,
 }
 
-async fn all(simulation: &Simulation) -> Vec<Whole> {
+/// Every request.
+pub async fn all(simulation: &Simulation) -> Vec<Whole> {
     let scope = Scope::AskedByToken(TOKEN.parse().unwrap());
     let query = RequestQuery { scope, status: None, before: None, limit: 10_000 };
     let mut all = Vec::new();
@@ -46,75 +50,20 @@ fn is_done(delivery: &Delivery) -> bool {
     }
 }
 
+/// Whether what is given up, or unknown, is so for a cause that lay with the provider or with a server's end.
+#[must_use]
+pub fn had_cause(world: &World, delivery: &Delivery) -> bool {
+    match delivery.state {
+        DeliveryState::Failed { .. } => world.causes.was_refused(delivery.id),
+        DeliveryState::Unknown { .. } => world.causes.is_doubtful(delivery.id),
+        _ => true,
+    }
+}
+
 /// Whether nothing is left to do.
 pub async fn all_is_done(simulation: &Simulation) -> bool {
     let done = |whole: &Whole| !whole.request.is_pending() && whole.deliveries.iter().all(is_done);
     all(simulation).await.iter().all(done) && simulation.outbox.is_empty()
-}
-
-/// Where calls of the store neither fail nor take their time, nothing that is due lies about once everybody waits: whatever
-/// made it due has woken whoever does it.
-pub async fn due_work_has_begun(simulation: &Simulation) {
-    let world = &simulation.world;
-    for Whole { request, deliveries, .. } in all(simulation).await {
-        if request.is_pending() && request.expires_at <= world.now() {
-            world.broken(Invariant::DueWorkBegins, format!("the deadline of {} has passed", request.id));
-        }
-        for Delivery { id, channel, state, .. } in deliveries {
-            if matches!(state, DeliveryState::Queued { due } if due <= world.now()) {
-                world.broken(Invariant::DueWorkBegins, format!("{id} on {channel} is due, and is not attempted"));
-            }
-            if !request.is_pending() && state.receipt().is_some() && !simulation.store.was_settling(id) {
-                world.broken(Invariant::DueWorkBegins, format!("nobody settles {id} on {channel}"));
-            }
-        }
-    }
-}
-
-/// Once everything has been well for hours, every open request has got as far as its route leads.
-pub async fn routes_went_on(simulation: &Simulation) {
-    let world = &simulation.world;
-    for Whole { request, deliveries, .. } in all(simulation).await {
-        if !request.is_pending() {
-            continue;
-        }
-        for delivery in &deliveries {
-            let name = delivery.state.status();
-            if !matches!(
-                delivery.state,
-                DeliveryState::Sent { .. }
-                    | DeliveryState::Delivered { .. }
-                    | DeliveryState::Read { .. }
-                    | DeliveryState::Failed { .. }
-                    | DeliveryState::Unknown { .. }
-            ) {
-                let how = request.terms.strategy;
-                let detail = format!(
-                    "{} on {} ({how:?}) is still {name:?}: {:?}",
-                    delivery.id, delivery.channel, delivery.state
-                );
-                world.broken(Invariant::RoutesGoOn, detail);
-            }
-        }
-        for person in &request.terms.to {
-            for channel in route_of(simulation, &request, person.id) {
-                let begun = |one: &Delivery| one.user_id == person.id && one.channel == channel;
-                if !deliveries.iter().any(begun) {
-                    let detail = format!("{} never went on to {channel} for {}", request.id, person.username);
-                    world.broken(Invariant::RoutesGoOn, detail);
-                }
-            }
-        }
-    }
-}
-
-/// The channels that a request tries for somebody: reckoned here once more, by the contract.
-fn route_of(simulation: &Simulation, request: &Request, person: UserId) -> Vec<ChannelName> {
-    let Some(known) = simulation.people.iter().find(|known| known.user.id == person) else { return Vec::new() };
-    let has = |name: &ChannelName| known.addresses.iter().any(|(on, _)| on == name);
-    let named: Vec<_> = request.terms.channels.iter().map(|step| step.channel.clone()).collect();
-    let all = if named.is_empty() { simulation.providers.iter().map(|one| one.name.clone()).collect() } else { named };
-    all.into_iter().filter(has).collect()
 }
 
 /// Checks everything that holds at the end.
@@ -169,7 +118,7 @@ fn check_deliveries(simulation: &Simulation, Whole { request, deliveries, .. }: 
     let world = &simulation.world;
     for (index, delivery) in deliveries.iter().enumerate() {
         let Delivery { id, channel, state, attempts, .. } = delivery;
-        if !is_done(delivery) {
+        if !is_done(delivery) || !had_cause(world, delivery) {
             world.broken(Invariant::SettledOrGivenUp, format!("{id} on {channel} is {state:?}"));
         }
         if simulation.store.attempts_at_end(*id).is_some_and(|at_end| attempts.len() > at_end) {
@@ -186,8 +135,9 @@ fn check_deliveries(simulation: &Simulation, Whole { request, deliveries, .. }: 
         if shown.times > 1 && !provider.capabilities.idempotent_send {
             world.broken(Invariant::AskedOnce, format!("{id} was shown {} times on {channel}", shown.times));
         }
-        let kept = !matches!(state, DeliveryState::Unknown { .. }) || provider.capabilities.idempotent_send;
-        if !kept && world.ledger.has_receipt(*id) {
+        let returned = world.ledger.has_receipt(*id) && !provider.capabilities.idempotent_send;
+        let unknown = matches!(state, DeliveryState::Unknown { .. });
+        if unknown && (returned || world.causes.was_noted(*id)) {
             world.broken(Invariant::ReceiptsAreKept, format!("{id} on {channel} is {state:?}"));
         }
         if *state == DeliveryState::Settled && !was_told(&shown, request) {

@@ -80,9 +80,17 @@ impl Simulation {
     pub async fn tell(self: Arc<Self>, letter: Letter) {
         let world = &self.world;
         loop {
+            let begun = world.now();
             if let Some(server) = self.any_server()
                 && let Some(Ok(reply)) = server.call(server.hub.accept(letter.what.clone())).await
             {
+                match &letter.what {
+                    Inbound::Sent { delivery, .. } => world.causes.note(*delivery),
+                    Inbound::Disconnected { channel, address } => {
+                        world.causes.absence_is_told(&(channel.clone(), address.clone()), begun, &server.life.name);
+                    }
+                    _ => {}
+                }
                 if let (Reply::Response(responded), Inbound::Response { event, .. } | Inbound::Text { event, .. }) =
                     (reply, &letter.what)
                 {

@@ -20,7 +20,7 @@ use hearback_core::{
     },
 };
 
-use super::{invariant::Invariant, mutation::Mutation, world::World};
+use super::{invariant::Invariant, mutation::Mutation, routes::Routes, world::World};
 
 /// After its end a question may be on its way for as long as a lease lasts.
 pub const LEASE: Duration = Duration::from_mins(1);
@@ -37,6 +37,8 @@ pub struct Durable {
     given_twice: Mutex<BTreeSet<DeliveryId>>,
     accepted_too: Mutex<BTreeSet<ResponseId>>,
     settling: Mutex<BTreeSet<DeliveryId>>,
+    /// How the routes go.
+    pub routes: Routes,
 }
 
 impl Durable {
@@ -52,6 +54,7 @@ impl Durable {
             given_twice: Mutex::default(),
             accepted_too: Mutex::default(),
             settling: Mutex::default(),
+            routes: Routes::default(),
         }
     }
 
@@ -132,9 +135,6 @@ store! {
     fn request(id: RequestId) -> Option<Arc<Request>>;
     fn requests(query: RequestQuery) -> Page<Arc<Request>>;
     fn deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
-    fn note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<bool>;
-    fn claim_routes(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<RouteClaim>;
-    fn hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     fn hasten_all_routes(due: Timestamp) -> u64;
     fn acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> bool;
     fn requeue_skipped(channel: &ChannelName, address: &Address, now: Timestamp) -> u64;
@@ -152,9 +152,11 @@ store! {
             if self.world.mutated(Mutation::AcknowledgeBeforeTheCommit, 200) {
                 return Ok(Created::New(Arc::new(new.request)));
             }
+            let first = new.deliveries.clone();
             let created = self.memory.create(new).await?;
             if let Created::New(request) = &created {
                 self.open.lock().unwrap().insert(request.id);
+                Routes::begin(&self.world, request, &first);
             }
             Ok(created)
         }
@@ -223,7 +225,39 @@ store! {
 
         async fn finish_send(&self, end: FinishedSend) -> Result<()> {
             self.world.note(format_args!("{} ends as {:?}, its route is due {:?}", end.id, end.state, end.route_due));
-            self.memory.finish_send(end).await
+            let out = end.state.receipt().map(|_| end.id);
+            self.memory.finish_send(end).await?;
+            if let Some(id) = out {
+                self.world.causes.is_out(id, self.world.now());
+            }
+            Ok(())
+        }
+
+        async fn note_receipt(
+            &self,
+            channel: &ChannelName,
+            id: DeliveryId,
+            receipt: &Receipt,
+            now: Timestamp,
+        ) -> Result<Option<bool>> {
+            let noted = self.memory.note_receipt(channel, id, receipt, now).await?;
+            if noted == Some(true) {
+                self.world.causes.is_out(id, self.world.now());
+            }
+            Ok(noted)
+        }
+
+        async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64> {
+            self.world.causes.hastens((channel.clone(), address.clone()), self.world.now());
+            self.memory.hasten_routes(channel, address, due).await
+        }
+
+        async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {
+            let claims = self.memory.claim_routes(now, lease, limit).await?;
+            for claim in &claims.claimed {
+                self.routes.is_claimed(&self.world, &self.memory, claim).await;
+            }
+            Ok(claims)
         }
 
         async fn finish_route(&self, mut step: RouteStep) -> Result<()> {
@@ -235,7 +269,13 @@ store! {
             if self.world.mutated(Mutation::ForgetARound, 500) {
                 step.again.clear();
             }
-            self.memory.finish_route(step).await
+            let head = self.memory.head().await?;
+            let taken = step.clone();
+            self.memory.finish_route(step).await?;
+            // A step of a route has no other event than this one.
+            let told = self.memory.head().await? > head;
+            self.routes.goes_on(&self.world, &self.memory, &taken, told).await;
+            Ok(())
         }
 
         async fn claim_settlements(

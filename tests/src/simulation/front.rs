@@ -7,12 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use hearback_core::{
-    Clock, Error, ErrorKind, Result,
+    Clock, Error, ErrorKind, Result, Timestamp,
     channel::{
         Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Content, Inbox, Outbound, Reach,
         Receipt, Settlement,
     },
     hub::Running,
+    id::DeliveryId,
     layer::BreakerState,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ use super::{
     invariant::Invariant,
     mutation::Mutation,
     provider::{Fate, Illness, Provider},
+    row::Row,
+    server::SEND_TIMEOUT,
 };
 
 /// A channel to a simulated service, on one server.
@@ -32,13 +35,47 @@ pub struct Front {
     life: Arc<Life>,
     /// The channel as the hub knows it; set once its layers are around it.
     running: Arc<Mutex<Weak<Running>>>,
+    row: Arc<Row>,
+}
+
+/// A call under way. The hub lets go of one that hangs: then it is in doubt, and says that the service is ill.
+struct Call<'a> {
+    front: &'a Front,
+    /// What is asked by it.
+    question: Option<DeliveryId>,
+    openings: u32,
+    begun: Timestamp,
+    answered: bool,
+}
+
+impl Call<'_> {
+    fn answered<T>(mut self, result: Result<T>) -> Result<T> {
+        self.answered = true;
+        self.front.row.ended(self.openings, result.as_ref().is_err_and(Error::is_illness));
+        result
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        // A server that stops lets go of its probes as well.
+        if self.front.life.world.now().since(self.begun) >= SEND_TIMEOUT {
+            self.front.row.ended(self.openings, true);
+        }
+        if let Some(delivery) = self.question {
+            self.front.life.world.causes.doubt(delivery);
+        }
+    }
 }
 
 impl Front {
     /// The end of `provider` on the server with this life.
     #[must_use]
     pub fn new(provider: Arc<Provider>, life: Arc<Life>) -> Self {
-        Self { provider, life, running: Arc::default() }
+        Self { provider, life, running: Arc::default(), row: Arc::default() }
     }
 
     /// Says what is around it.
@@ -58,7 +95,15 @@ impl Front {
                 world.broken(Invariant::NoCallWhileOpen, format!("{name} {what} on {}: {state:?}", self.life.name));
             }
         }
+        if self.row.is_open() {
+            world.broken(Invariant::NoCallWhileOpen, format!("{name} {what} on {}: it is ill", self.life.name));
+        }
         self.takes_its_time().await;
+    }
+
+    fn call(&self, question: Option<DeliveryId>) -> Call<'_> {
+        let (openings, begun) = (self.row.openings(), self.life.world.now());
+        Call { front: self, question, openings, begun, answered: false }
     }
 
     async fn takes_its_time(&self) {
@@ -87,27 +132,7 @@ impl Front {
         }
     }
 
-    /// An adapter that tries again by itself, past its layers.
-    fn tries_again_by_itself(&self) {
-        let (front, world) = (self.clone(), self.life.world.clone());
-        tokio::spawn(async move {
-            world.clock.sleep_until(world.now().after(Duration::from_secs(5))).await;
-            front.called("by itself").await;
-        });
-    }
-}
-
-#[async_trait]
-impl Channel for Front {
-    fn name(&self) -> &ChannelName {
-        &self.provider.name
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.provider.capabilities
-    }
-
-    async fn probe(&self) -> Result<()> {
+    async fn try_probe(&self) -> Result<()> {
         self.life.lives().await;
         self.life.world.note(format_args!("{} probes {}", self.life.name, self.provider.name));
         self.takes_its_time().await;
@@ -118,13 +143,7 @@ impl Channel for Front {
         }
     }
 
-    async fn reach(&self, to: &Address) -> Reach {
-        self.life.pause().await;
-        if self.provider.is_away(to) { Reach::Later } else { Reach::Now }
-    }
-
-    async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
-        self.check_question(what);
+    async fn try_send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
         self.called("send").await;
         let world = &self.life.world;
         if self.provider.is_away(to) {
@@ -172,7 +191,7 @@ impl Channel for Front {
         }
     }
 
-    async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
+    async fn try_settle(&self, what: &Settlement<'_>) -> Result<()> {
         self.called("settle").await;
         let fate = self.provider.fate();
         self.life.world.note(format_args!("{} {fate:?}", self.provider.name));
@@ -199,6 +218,59 @@ impl Channel for Front {
                 std::future::pending().await
             }
         }
+    }
+
+    /// An adapter that tries again by itself, past its layers.
+    fn tries_again_by_itself(&self) {
+        let (front, world) = (self.clone(), self.life.world.clone());
+        tokio::spawn(async move {
+            world.clock.sleep_until(world.now().after(Duration::from_secs(5))).await;
+            front.called("by itself").await;
+        });
+    }
+}
+
+#[async_trait]
+impl Channel for Front {
+    fn name(&self) -> &ChannelName {
+        &self.provider.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.provider.capabilities
+    }
+
+    async fn probe(&self) -> Result<()> {
+        let call = self.call(None);
+        call.answered(self.try_probe().await)
+    }
+
+    async fn reach(&self, to: &Address) -> Reach {
+        self.life.pause().await;
+        if self.provider.is_away(to) { Reach::Later } else { Reach::Now }
+    }
+
+    async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
+        self.check_question(what);
+        let (delivery, causes) = (DeliveryId::from(what.id), &self.life.world.causes);
+        let asks = matches!(what.content, Content::Request { .. });
+        let call = self.call(asks.then_some(delivery));
+        let sent = self.try_send(to, what).await;
+        match &sent {
+            Err(error) if asks => causes.question_failed(delivery, error),
+            Err(error) => causes.settlement_failed(delivery, error),
+            Ok(_) => {}
+        }
+        call.answered(sent)
+    }
+
+    async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
+        let call = self.call(None);
+        let settled = self.try_settle(what).await;
+        if let Err(error) = &settled {
+            self.life.world.causes.settlement_failed(what.delivery, error);
+        }
+        call.answered(settled)
     }
 
     async fn run(&self, _: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {

@@ -32,6 +32,7 @@ pub struct Life {
     /// What it lives in.
     pub world: Arc<World>,
     cut_off: Mutex<Timestamp>,
+    troubled: Mutex<Option<Timestamp>>,
 }
 
 impl Life {
@@ -39,7 +40,7 @@ impl Life {
     #[must_use]
     pub fn new(name: String, world: Arc<World>) -> Arc<Self> {
         let cut_off = Mutex::new(world.now());
-        Arc::new(Self { name, died: CancellationToken::new(), world, cut_off })
+        Arc::new(Self { name, died: CancellationToken::new(), world, cut_off, troubled: Mutex::default() })
     }
 
     /// Returns at once while it lives, never after that.
@@ -58,6 +59,18 @@ impl Life {
     /// It does not reach the store for so long.
     pub fn cut_off(&self, span: Duration) {
         *self.cut_off.lock().unwrap() = self.world.now().after(span);
+    }
+
+    /// When the store last did not do what it was asked, or did not say that it had.
+    #[must_use]
+    pub fn troubled_at(&self) -> Option<Timestamp> {
+        *self.troubled.lock().unwrap()
+    }
+
+    fn failure<T>(&self, call: &str, how: &'static str) -> Result<T> {
+        self.world.note(format_args!("{} {call} {how}", self.name));
+        *self.troubled.lock().unwrap() = Some(self.world.now());
+        Err(Error::new(ErrorKind::Unavailable, "store", how))
     }
 
     /// Others get their turn; sometimes time passes.
@@ -94,21 +107,19 @@ impl Gate {
     }
 
     async fn before(&self, call: &'static str) -> Result<()> {
-        let Life { name, world, .. } = &*self.life;
+        let Life { world, .. } = &*self.life;
         self.life.lives().await;
         world.clock.tick(world.chance.up_to(Duration::from_micros(300)));
         self.life.pause().await;
         if self.life.is_cut_off() {
-            world.note(format_args!("{name} {call} is cut off"));
-            return Err(Error::new(ErrorKind::Unavailable, "store", "cut off"));
+            return self.life.failure(call, "is cut off");
         }
         if world.fault(world.rough.crash) {
             self.life.end(&format!("before {call}"));
             self.life.lives().await;
         }
         if world.fault(world.rough.store_fault) {
-            world.note(format_args!("{name} {call} fails before"));
-            return Err(Error::new(ErrorKind::Unavailable, "store", "failed before"));
+            return self.life.failure(call, "fails before");
         }
         Ok(())
     }
@@ -121,15 +132,14 @@ impl Gate {
         }
         self.life.pause().await;
         if world.fault(world.rough.store_fault / 2) {
-            world.note(format_args!("{name} {call} fails after"));
-            return Err(Error::new(ErrorKind::Unavailable, "store", "failed after"));
+            return self.life.failure(call, "fails after");
         }
         result
     }
 }
 
 macro_rules! gate {
-    ($($call:ident($($argument:ident: $of:ty),*) -> $result:ty;)*) => {
+    ($($call:ident($($argument:ident: $of:ty),*) -> $result:ty;)* { $($written_out:tt)* }) => {
         #[async_trait]
         impl Store for Gate {
             $(async fn $call(&self, $($argument: $of),*) -> Result<$result> {
@@ -137,6 +147,7 @@ macro_rules! gate {
                 let result = self.store.$call($($argument),*).await;
                 self.after(stringify!($call), result).await
             })*
+            $($written_out)*
         }
     };
 }
@@ -150,10 +161,8 @@ gate! {
     expire(now: Timestamp, limit: usize) -> (usize, Option<Timestamp>);
     responses(id: RequestId, after: Option<ResponseId>, limit: usize) -> Page<Response>;
     deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
-    claim_sends(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<SendClaim>;
     finish_send(end: FinishedSend) -> ();
     note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<bool>;
-    claim_routes(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<RouteClaim>;
     finish_route(step: RouteStep) -> ();
     hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     hasten_all_routes(due: Timestamp) -> u64;
@@ -169,4 +178,23 @@ gate! {
     person_at(channel: &ChannelName, address: &Address) -> Option<UserRef>;
     delivery_counts(channel: &ChannelName) -> DeliveryCounts;
     prune(before: Timestamp) -> ();
+    {
+        async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>> {
+            self.before("claim_sends").await?;
+            let result = self.store.claim_sends(now, lease, limit).await;
+            for claim in result.iter().flat_map(|claims| &claims.claimed) {
+                self.life.world.causes.claimed(claim, &self.life);
+            }
+            self.after("claim_sends", result).await
+        }
+
+        async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {
+            self.before("claim_routes").await?;
+            let result = self.store.claim_routes(now, lease, limit).await;
+            for claim in result.iter().flat_map(|claims| &claims.claimed) {
+                self.life.world.causes.looks((claim.request.id, claim.person.user.id), &self.life.name);
+            }
+            self.after("claim_routes", result).await
+        }
+    }
 }

@@ -21,6 +21,10 @@ pub enum Invariant {
     RepeatedIsOnce,
     /// Where asking twice shows twice, nobody is asked twice.
     AskedOnce,
+    /// With a fallback no stop of a route begins before those begun have failed, or have been silent for long enough.
+    PatienceIsKept,
+    /// The asker is told, once, that nobody was reached where that is so, and never while a question is out.
+    UndeliverableIsTold,
     /// Once nothing goes wrong any more, every open request gets as far as its route leads.
     RoutesGoOn,
     /// A receipt that a server got is stored, if the server lives, however the store fails meanwhile.
@@ -37,7 +41,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::OneAccepted,
         Self::NothingAcknowledgedLost,
         Self::EveryRequestEnds,
@@ -47,6 +51,8 @@ impl Invariant {
         Self::NoCallWhileOpen,
         Self::RepeatedIsOnce,
         Self::AskedOnce,
+        Self::PatienceIsKept,
+        Self::UndeliverableIsTold,
         Self::RoutesGoOn,
         Self::ReceiptsAreKept,
         Self::DueWorkBegins,
@@ -68,6 +74,8 @@ impl Invariant {
             Self::NoCallWhileOpen => "no-call-while-open",
             Self::RepeatedIsOnce => "repeated-is-once",
             Self::AskedOnce => "asked-once",
+            Self::PatienceIsKept => "patience-is-kept",
+            Self::UndeliverableIsTold => "undeliverable-is-told",
             Self::RoutesGoOn => "routes-go-on",
             Self::ReceiptsAreKept => "receipts-are-kept",
             Self::DueWorkBegins => "due-work-begins",

@@ -123,6 +123,12 @@ impl Provider {
         if changed {
             self.world.note(format_args!("{who} away={away} on {}", self.name));
             let (channel, address) = (self.name.clone(), who.clone());
+            let (place, now) = ((channel.clone(), address.clone()), self.world.now());
+            if away {
+                self.world.causes.leaves(place, now);
+            } else {
+                self.world.causes.returns(&place, now);
+            }
             let told =
                 if away { Inbound::Disconnected { channel, address } } else { Inbound::Connected { channel, address } };
             self.outbox.put(self.world.now(), told);

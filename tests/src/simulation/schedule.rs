@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     check,
     clients::{address_on, possible_answer},
+    due,
     durable::Durable,
     executor::Idle,
     ledger::Expected,
@@ -194,8 +195,14 @@ impl Simulation {
             draft["options"] = json!([{"value": "red"}, {"value": "blue"}]);
         }
         if chance.happens(300) {
-            draft["channels"] =
-                (*chance.of(&[json!(["chat", "mail"]), json!(["mail"]), json!(["hook", "desk"])])).clone();
+            let routes = [
+                json!(["chat", "mail"]),
+                json!(["mail"]),
+                json!(["hook", "desk"]),
+                json!(["mail", "mail"]),
+                json!(["desk", "hook", "desk"]),
+            ];
+            draft["channels"] = chance.of(&routes).clone();
         }
         if kind == "approval" && chance.happens(300) {
             draft["on_expiry"] = json!("rejected");
@@ -287,7 +294,7 @@ impl Simulation {
             idle.reached().await;
             // Until then none of these servers has died.
             if self.world.rough.swift && self.world.rough_time() {
-                check::due_work_has_begun(self).await;
+                due::work_has_begun(self).await;
             }
             let Some(next) = self.world.clock.next().filter(|next| *next <= until) else { break };
             if wakes >= WAKES_MAX && next.since(self.world.now()) > STEP_MAX {
@@ -295,6 +302,9 @@ impl Simulation {
             }
             wakes += 1;
             self.world.clock.go_to(next);
+        }
+        if self.world.clock.next().is_some_and(|next| next < until) {
+            self.world.causes.jumps(self.world.now());
         }
         self.world.clock.go_to(until);
         self.tell_what_is_due();
@@ -366,7 +376,7 @@ pub async fn run(world: Arc<World>, idle: Idle) {
     }
     simulation.heal();
     simulation.recover(&idle).await;
-    check::routes_went_on(&simulation).await;
+    due::routes_went_on(&simulation).await;
     simulation.end_everything(&idle).await;
     check::everything(&simulation).await;
 }

@@ -32,7 +32,7 @@ use super::{
 };
 
 /// How long a send may take.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One life of a server.
 #[derive(Debug)]

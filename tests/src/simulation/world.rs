@@ -13,6 +13,7 @@ use std::{
 use hearback_core::{Clock, Timestamp, id::RequestId};
 
 use super::{
+    causes::Causes,
     clock::SimClock,
     invariant::Invariant,
     ledger::Ledger,
@@ -97,6 +98,8 @@ pub struct World {
     pub mutation: Option<Mutation>,
     /// What was acknowledged to clients.
     pub ledger: Ledger,
+    /// What happened to each delivery outside the hub.
+    pub causes: Causes,
     /// When requests ended, by the commit.
     pub ended: Mutex<BTreeMap<RequestId, Timestamp>>,
     record: Mutex<Record>,
@@ -117,6 +120,7 @@ impl World {
             rough,
             mutation,
             ledger: Ledger::default(),
+            causes: Causes::default(),
             ended: Mutex::default(),
             record: Mutex::default(),
             keeps_lines,
