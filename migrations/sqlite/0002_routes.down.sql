@@ -71,5 +71,6 @@ CREATE INDEX deliveries_failed ON deliveries (channel) WHERE status = 'failed';
 DROP INDEX asked_route_due;
 ALTER TABLE asked DROP COLUMN route_exhausted;
 ALTER TABLE asked DROP COLUMN route_rounds;
+ALTER TABLE asked DROP COLUMN route_lease;
 ALTER TABLE asked DROP COLUMN route_due_at;
 ALTER TABLE feedback_requests DROP COLUMN undeliverable_at;

@@ -5,8 +5,9 @@
 
 ALTER TABLE feedback_requests ADD COLUMN undeliverable_at INTEGER; -- when it was told that nobody can be reached
 
--- When it is looked at next, or the lease on that.
+-- When it is looked at next; while it is looked at, not before the lease on that runs out, unless something hastens it.
 ALTER TABLE asked ADD COLUMN route_due_at INTEGER CHECK (route_due_at IS NULL OR status = 'pending');
+ALTER TABLE asked ADD COLUMN route_lease INTEGER CHECK (route_lease IS NULL OR route_due_at <= route_lease);
 ALTER TABLE asked ADD COLUMN route_rounds INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE asked ADD COLUMN route_exhausted INTEGER NOT NULL DEFAULT 0 CHECK (route_exhausted IN (0, 1));
 UPDATE asked SET route_exhausted = NOT EXISTS (

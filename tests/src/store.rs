@@ -174,7 +174,7 @@ impl World {
             user_id: user.id,
             channel: self.channel.clone(),
             address: address(&user.username),
-            state: DeliveryState::Queued { due: now },
+            state: DeliveryState::Queued { due: now, reason: None },
             in_doubt: false,
             attempts: Vec::new(),
         };

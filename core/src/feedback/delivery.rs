@@ -43,6 +43,8 @@ pub enum DeliveryState {
     Queued {
         /// Not before this.
         due: Timestamp,
+        /// Why it is to be attempted again, where it is.
+        reason: Option<String>,
     },
     /// It failed in a way that may pass: the next round of the person's route tries it again.
     Held {
@@ -136,6 +138,7 @@ impl DeliveryState {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
+            Self::Queued { reason, .. } => reason.as_deref(),
             Self::Held { reason, .. }
             | Self::Failed { reason }
             | Self::Skipped { reason }
@@ -205,7 +208,7 @@ pub struct DeliveryDocument {
     pub address: Address,
     /// Where it stands.
     pub status: DeliveryStatus,
-    /// Why it is not on its way: what failed, why it was skipped, why its end is unknown.
+    /// Why it is not on its way: what failed and is tried again or not, why it was skipped, why its end is unknown.
     pub reason: Option<String>,
     /// Every try, oldest first.
     pub attempts: Vec<Attempt>,
@@ -216,7 +219,7 @@ pub struct DeliveryDocument {
 impl From<Delivery> for DeliveryDocument {
     fn from(delivery: Delivery) -> Self {
         let next_attempt_at = match delivery.state {
-            DeliveryState::Queued { due } => Some(due),
+            DeliveryState::Queued { due, .. } => Some(due),
             _ => None,
         };
         Self {

@@ -174,7 +174,7 @@ impl Hub {
         (channel, address): Stop,
         due: Timestamp,
     ) -> Delivery {
-        let state = DeliveryState::Queued { due };
+        let state = DeliveryState::Queued { due, reason: None };
         let attempts = Vec::new();
         Delivery { id: self.ids.next(), request_id, user_id, channel, address, state, in_doubt: false, attempts }
     }
@@ -209,17 +209,24 @@ impl Hub {
 
     /// Somebody can be reached again: what was skipped for them is sent.
     pub(super) async fn connected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
-        self.absences.end(channel, address);
+        // Word of it may come late: they may have left again.
+        if !self.is_away(channel, address).await {
+            self.absences.end(channel, address);
+        }
         let _wake = OnDrop(|| self.sends_due.notify_one());
         self.store.requeue_skipped(channel, address, self.clock.now()).await?;
         Ok(())
     }
 
+    async fn is_away(&self, channel: &ChannelName, address: &Address) -> bool {
+        let Some(running) = self.channels.get(channel) else { return false };
+        running.channel().reach(address).await == Reach::Later
+    }
+
     /// Whoever left while they were being sent something had nothing out that would have been looked at.
     pub(super) async fn note_departure(&self, delivery: &Delivery) {
         let Delivery { channel, address, .. } = delivery;
-        let Some(running) = self.channels.get(channel) else { return };
-        if running.channel().reach(address).await != Reach::Later {
+        if !self.is_away(channel, address).await {
             return;
         }
         let _wake = OnDrop(|| self.routes_due.notify_one());

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::{
     channel::{Channel, ChannelName},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
     layer::{Breaker, BreakerState, BreakerStatus, surround},
 };
@@ -25,7 +25,7 @@ const PROBE_ILL: Duration = Duration::from_secs(30);
 pub enum ChannelState {
     /// It works.
     Up,
-    /// Its last call failed, but it is still called.
+    /// Its last call or its last probe failed, but it is still called.
     Degraded,
     /// Its breaker is open.
     Down,
@@ -35,7 +35,7 @@ pub enum ChannelState {
 
 #[derive(Debug, Default)]
 struct Health {
-    last_error: Option<String>,
+    last_error: Option<(String, Timestamp)>,
     failing: bool,
     needs_auth: bool,
 }
@@ -45,6 +45,7 @@ pub struct Running {
     kind: &'static str,
     channel: Arc<dyn Channel>,
     breaker: Arc<Breaker>,
+    clock: Arc<dyn Clock>,
     health: Mutex<Health>,
     /// Told when it stops working, so that it is probed sooner.
     pub(super) troubled: Notify,
@@ -100,10 +101,18 @@ impl Running {
         if self.state() == ChannelState::Up { PROBE_WELL } else { PROBE_ILL }
     }
 
-    /// The last fault, if there was one since it started.
+    /// The last fault and when it was noted, if there was one since the start.
     #[must_use]
-    pub fn last_error(&self) -> Option<String> {
+    pub fn last_error(&self) -> Option<(String, Timestamp)> {
         self.health.lock().last_error.clone()
+    }
+
+    /// Notes how a probe went. Whatever it says, a channel whose probe fails does not work as it is configured.
+    pub(super) fn note_probe(&self, result: Result<(), &Error>) {
+        self.note(result);
+        if result.is_err() {
+            self.health.lock().failing = true;
+        }
     }
 
     /// Notes how a call went. Only what says that the service is ill, or its credentials wrong, changes its state.
@@ -117,7 +126,7 @@ impl Running {
             Err(error) => {
                 // That the breaker is open says nothing of why.
                 if !error.is_uncalled() {
-                    health.last_error = Some(error.to_string());
+                    health.last_error = Some((error.to_string(), self.clock.now()));
                 }
                 health.failing |= error.is_illness();
                 health.needs_auth |= error.kind() == ErrorKind::Auth;
@@ -147,7 +156,8 @@ impl Channels {
             .into_iter()
             .map(|(kind, channel)| {
                 let (channel, breaker) = surround(channel, clock, send_timeout);
-                let running = Running { kind, channel, breaker, health: Mutex::default(), troubled: Notify::new() };
+                let (health, troubled, clock) = (Mutex::default(), Notify::new(), clock.clone());
+                let running = Running { kind, channel, breaker, clock, health, troubled };
                 (running.channel.name().clone(), Arc::new(running))
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{select, sync::OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -62,7 +62,7 @@ impl Hub {
                     for claim in claims.claimed {
                         // Only this loop takes places, so as many as were counted are still free.
                         let Ok(place) = self.sends.clone().acquire_owned().await else { return };
-                        self.attempts.spawn(self.clone().attempt(claim, lease, place));
+                        self.attempts.spawn(self.clone().attempt(claim, lease, stop.clone(), place));
                     }
                     if full && !stop.is_cancelled() {
                         continue;
@@ -81,11 +81,21 @@ impl Hub {
     }
 
     /// Makes one attempt, whose begin is committed, and commits how it went.
-    async fn attempt(self: Arc<Self>, claim: SendClaim, lease: Timestamp, _place: OwnedSemaphorePermit) {
+    async fn attempt(
+        self: Arc<Self>,
+        claim: SendClaim,
+        lease: Timestamp,
+        stop: CancellationToken,
+        _place: OwnedSemaphorePermit,
+    ) {
         let SendClaim { delivery, request, interrupted } = claim;
         let ended = match self.channels.get(&delivery.channel) {
-            running if interrupted => self.after_crash(running, &request),
-            Some(running) => self.make_attempt(running, &delivery, &request).await,
+            running if interrupted => self.after_stop(running, &request),
+            Some(running) => select! {
+                biased;
+                ended = self.make_attempt(running, &delivery, &request) => ended,
+                () = self.cut_short(&stop) => self.after_stop(Some(running), &request),
+            },
             None => {
                 let reason = format!("no channel named `{}` is configured", delivery.channel);
                 Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
@@ -95,11 +105,11 @@ impl Hub {
     }
 
     /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.
-    fn after_crash(&self, running: Option<&Arc<Running>>, request: &Request) -> Attempted {
+    fn after_stop(&self, running: Option<&Arc<Running>>, request: &Request) -> Attempted {
         let reason = String::from("the hub stopped during the send");
         let harmless = running.is_some_and(|running| running.channel().capabilities().idempotent_send);
         if harmless && request.is_pending() {
-            let state = DeliveryState::Queued { due: self.clock.now() };
+            let state = DeliveryState::Queued { due: self.clock.now(), reason: Some(reason.clone()) };
             return Attempted { state, called: true, error: Some(reason), in_doubt: true };
         }
         Attempted::so(DeliveryState::Unknown { reason })

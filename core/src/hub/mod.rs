@@ -64,6 +64,8 @@ const SENDS_MAX: usize = 1024;
 const SETTLEMENTS_MAX: usize = 256;
 /// How long after a fault of the store the loops try again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long after `stop` a call under way is waited for: the program ends within 10 s (DESIGN.md, section 8).
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// The most calls that the work under one lease makes: a settlement that becomes a notice, each with a probe before it.
 const CALLS_OF_A_LEASE: u32 = 4;
 /// What a lease lasts beyond the time that its calls may take.
@@ -158,7 +160,8 @@ impl Hub {
         &self.channels
     }
 
-    /// Works until `stop`, then lets the attempts under way end: each is bounded by the send's timeout.
+    /// Works until `stop`, then lets the attempts under way end. Those that do not within [`STOP_PATIENCE`] are written down
+    /// as of unknown end.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let loops = TaskTracker::new();
         loops.spawn(self.clone().dispatch(stop.clone()));
@@ -201,6 +204,12 @@ impl Hub {
             () = told.notified() => false,
             () = self.clock.sleep_until(until) => false,
         }
+    }
+
+    /// Returns some time after `stop`: what is still under way then is not waited for.
+    async fn cut_short(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        self.clock.sleep_until(self.clock.now().after(STOP_PATIENCE)).await;
     }
 
     /// Wakes the expiring loop when a new deadline comes before the one it sleeps towards.

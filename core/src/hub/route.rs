@@ -149,7 +149,7 @@ impl Situation<'_> {
     fn is_under_way(&self, delivery: &Delivery) -> bool {
         match delivery.state {
             DeliveryState::Sending { .. } => true,
-            DeliveryState::Queued { due } => due <= self.now,
+            DeliveryState::Queued { due, .. } => due <= self.now,
             _ => false,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{select, sync::OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -31,7 +31,7 @@ impl Hub {
                     for claim in claims.claimed {
                         // Only this loop takes places, so as many as were counted are still free.
                         let Ok(place) = self.settlements.clone().acquire_owned().await else { return };
-                        self.attempts.spawn(self.clone().settle(claim, place));
+                        self.attempts.spawn(self.clone().settle(claim, stop.clone(), place));
                     }
                     if full && !stop.is_cancelled() {
                         continue;
@@ -49,8 +49,13 @@ impl Hub {
         }
     }
 
-    async fn settle(self: Arc<Self>, claim: SettleClaim, _place: OwnedSemaphorePermit) {
-        let result = self.try_settle(&claim).await;
+    async fn settle(self: Arc<Self>, claim: SettleClaim, stop: CancellationToken, _place: OwnedSemaphorePermit) {
+        let result = select! {
+            biased;
+            result = self.try_settle(&claim) => result,
+            // The lease runs out and the settlement is tried again, which is harmless.
+            () = self.cut_short(&stop) => return,
+        };
         let again = matches!(result, SettleResult::Again(_));
         if let Err(error) = self.store.finish_settlement(claim.delivery.id, claim.lease, result).await {
             // The lease runs out and the settlement is tried again, which is harmless.
@@ -70,7 +75,11 @@ impl Hub {
             return SettleResult::GivenUp("the request has not ended".into());
         };
         let told = tell(running.channel().as_ref(), delivery, request, ending).await;
-        running.note(told.as_ref().copied());
+        match &told {
+            // A channel that says that something is gone works.
+            Err(error) if error.kind() == ErrorKind::NotFound => running.note(Ok(())),
+            told => running.note(told.as_ref().copied()),
+        }
         let overdue = self.clock.now().since(ending.at()) > TRIED_FOR;
         match told {
             Ok(()) => SettleResult::Settled,

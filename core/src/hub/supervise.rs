@@ -23,7 +23,7 @@ impl Hub {
                 probed = running.channel().probe() => probed,
                 () = stop.cancelled() => return,
             };
-            running.note(probed.as_ref().copied());
+            running.note_probe(probed.as_ref().copied());
             let probed_at = self.clock.now();
             loop {
                 select! {

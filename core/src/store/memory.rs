@@ -186,7 +186,7 @@ impl Store for MemoryStore {
             .deliveries
             .values()
             .filter_map(|stored| match stored.delivery.state {
-                DeliveryState::Queued { due } => Some((due, stored.delivery.id, false)),
+                DeliveryState::Queued { due, .. } => Some((due, stored.delivery.id, false)),
                 DeliveryState::Sending { lease } => Some((lease, stored.delivery.id, true)),
                 _ => None,
             })
@@ -229,7 +229,7 @@ impl Store for MemoryStore {
         if state.requests.get(&id).is_some_and(|request| request.is_pending()) {
             stored.delivery.state = end.state;
             if let (Some(due), Some(route)) = (end.route_due, state.routes.get_mut(&(id, stored.delivery.user_id))) {
-                route.due = Some(due);
+                (route.due, route.lease) = (Some(due), None);
             }
         } else {
             stored.finish_after_end(end.state, end.now);
@@ -281,7 +281,7 @@ impl Store for MemoryStore {
             let deliveries =
                 state.deliveries.values().filter(of_person).map(|stored| stored.delivery.clone()).collect();
             let Some(route) = state.routes.get_mut(key) else { continue };
-            route.due = Some(lease);
+            (route.due, route.lease) = (Some(lease), Some(lease));
             claimed.push(RouteClaim { request, person, deliveries, rounds: route.rounds, lease });
         }
         Ok(Claims { claimed, next_due })
@@ -292,18 +292,24 @@ impl Store for MemoryStore {
         if !state.is_pending(step.request) {
             return Ok(());
         }
-        let route = state.routes.get_mut(&(step.request, step.user)).filter(|route| route.due == Some(step.lease));
+        let route = state.routes.get_mut(&(step.request, step.user)).filter(|route| route.lease == Some(step.lease));
         let Some(route) = route else { return Ok(()) };
         let newly = step.exhausted && !route.exhausted;
-        *route = Route { due: step.due, rounds: step.rounds, exhausted: step.exhausted };
+        let hastened = route.due.filter(|due| *due < step.lease);
+        let due = hastened.map_or(step.due, |due| Some(step.due.map_or(due, |later| later.min(due))));
+        *route = Route { due, lease: None, rounds: step.rounds, exhausted: step.exhausted };
         let begin = step.begin.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));
         state.deliveries.extend(begin);
         for (id, due) in step.again {
             if let Some(stored) = state.deliveries.get_mut(&id)
                 && stored.delivery.request_id == step.request
-                && matches!(stored.delivery.state, DeliveryState::Held { .. } | DeliveryState::Skipped { .. })
             {
-                stored.delivery.state = DeliveryState::Queued { due };
+                let reason = match &mut stored.delivery.state {
+                    DeliveryState::Held { reason, .. } => Some(std::mem::take(reason)),
+                    DeliveryState::Skipped { .. } => None,
+                    _ => continue,
+                };
+                stored.delivery.state = DeliveryState::Queued { due, reason };
             }
         }
         if newly {
@@ -363,7 +369,7 @@ impl Store for MemoryStore {
             let delivery = &mut stored.delivery;
             let skipped = matches!(delivery.state, DeliveryState::Skipped { .. });
             if skipped && delivery.channel == *channel && delivery.address == *address {
-                delivery.state = DeliveryState::Queued { due: now };
+                delivery.state = DeliveryState::Queued { due: now, reason: None };
                 count += 1;
             }
         }

@@ -32,6 +32,8 @@ pub struct ChannelDocument {
     pub breaker_since: Timestamp,
     /// The last fault since the hub started.
     pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
     /// What it can do.
     pub capabilities: Capabilities,
     /// How many deliveries wait, are out, and were given up.
@@ -52,13 +54,15 @@ impl ChannelsApi {
         for running in self.0.hub.channels().iter() {
             let channel = running.channel();
             let breaker = running.breaker();
+            let (last_error, last_error_at) = running.last_error().unzip();
             items.push(ChannelDocument {
                 name: channel.name().clone(),
                 kind: running.kind().into(),
                 state: running.state(),
                 breaker: breaker.state,
                 breaker_since: breaker.since,
-                last_error: running.last_error(),
+                last_error,
+                last_error_at,
                 capabilities: *channel.capabilities(),
                 deliveries: self.0.store.delivery_counts(channel.name()).await?,
             });

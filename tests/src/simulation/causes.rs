@@ -45,7 +45,6 @@ pub struct Causes {
     out: Mutex<BTreeMap<DeliveryId, Timestamp>>,
     holders: Mutex<BTreeMap<DeliveryId, Holder>>,
     absences: Mutex<BTreeMap<Place, Absence>>,
-    hastened: Mutex<BTreeMap<Place, Timestamp>>,
     lookers: Mutex<BTreeMap<(RequestId, UserId), String>>,
     jumped: Mutex<Option<Timestamp>>,
 }
@@ -174,17 +173,6 @@ impl Causes {
     /// A server begins to look at a route.
     pub fn looks(&self, route: (RequestId, UserId), server: &str) {
         self.lookers.lock().unwrap().insert(route, server.into());
-    }
-
-    /// The routes that have something out here are to be looked at again, as somebody has left.
-    pub fn hastens(&self, place: Place, now: Timestamp) {
-        self.hastened.lock().unwrap().insert(place, now);
-    }
-
-    /// When they were last to be looked at so.
-    #[must_use]
-    pub fn hastened_at(&self, place: &Place) -> Option<Timestamp> {
-        self.hastened.lock().unwrap().get(place).copied()
     }
 
     /// Since when the hub knows that somebody is away, who still is.

@@ -59,14 +59,6 @@ fn stops_have_begun(simulation: &Simulation, request: &Request, person: UserId, 
     if request.terms.strategy == Strategy::Fallback && theirs.iter().any(|one| is_waited_for(world, request, one)) {
         return;
     }
-    // A step that a departure overtakes is not taken; the route is looked at again when that is due.
-    let overtaken = |one: &&Delivery| {
-        let hastened_at = world.causes.hastened_at(&(one.channel.clone(), one.address.clone()));
-        hastened_at.is_some_and(|at| at.after(AWAY_AFTER + MARGIN) > world.now())
-    };
-    if theirs.iter().any(overtaken) {
-        return;
-    }
     if let Some(channel) = left_of_route(simulation, request, person, deliveries).first() {
         let states: Vec<_> = theirs.iter().map(|one| (one.channel.as_str(), &one.state)).collect();
         let detail = format!("{} does not go on to {channel} for {person}: {states:?}", request.id);
@@ -80,7 +72,7 @@ fn is_waited_for(world: &World, request: &Request, delivery: &Delivery) -> bool 
     let away_since = world.causes.known_away_since(&place);
     match &delivery.state {
         DeliveryState::Sending { .. } => true,
-        DeliveryState::Queued { due } => *due <= world.now(),
+        DeliveryState::Queued { due, .. } => *due <= world.now(),
         // Who is back may not have been heard of yet.
         DeliveryState::Skipped { .. } => away_since.is_none(),
         state if state.receipt().is_some() => {

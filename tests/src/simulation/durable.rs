@@ -135,6 +135,7 @@ store! {
     fn request(id: RequestId) -> Option<Arc<Request>>;
     fn requests(query: RequestQuery) -> Page<Arc<Request>>;
     fn deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
+    fn hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     fn hasten_all_routes(due: Timestamp) -> u64;
     fn acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> bool;
     fn requeue_skipped(channel: &ChannelName, address: &Address, now: Timestamp) -> u64;
@@ -245,11 +246,6 @@ store! {
                 self.world.causes.is_out(id, self.world.now());
             }
             Ok(noted)
-        }
-
-        async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64> {
-            self.world.causes.hastens((channel.clone(), address.clone()), self.world.now());
-            self.memory.hasten_routes(channel, address, due).await
         }
 
         async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {

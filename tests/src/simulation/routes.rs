@@ -139,7 +139,7 @@ impl Routes {
 fn holds_back(world: &World, request: &Request, delivery: &Delivery, looked_at: Timestamp) -> bool {
     match &delivery.state {
         DeliveryState::Sending { .. } => return true,
-        DeliveryState::Queued { due } => return *due <= looked_at,
+        DeliveryState::Queued { due, .. } => return *due <= looked_at,
         state if state.receipt().is_none() => return false,
         _ => {}
     }

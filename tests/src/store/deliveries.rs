@@ -46,7 +46,7 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     let first = world.create(world.ask(&people)).await;
     let mut later = world.ask(&people);
     let due = world.now().after(Duration::from_mins(5));
-    later.deliveries[0].state = DeliveryState::Queued { due };
+    later.deliveries[0].state = DeliveryState::Queued { due, reason: None };
     world.create(later).await;
 
     let lease = world.now().after(LEASE);
@@ -77,7 +77,7 @@ pub async fn an_attempt_without_a_call_is_taken_back(harness: &dyn Harness) {
     let request = world.create(world.ask(&people)).await;
     let begun = world.now();
     let attempt = |number, at, error: Option<&str>| Attempt { number, at, error: error.map(Into::into) };
-    let queued = || DeliveryState::Queued { due: world.now() };
+    let queued = || DeliveryState::Queued { due: world.now(), reason: None };
     let held = || DeliveryState::Held { reason: "breaker open".into(), until: world.now() };
 
     let claim = &world.claim_sends().await[0];
@@ -112,7 +112,7 @@ pub async fn an_attempt_ends_with_its_state(harness: &dyn Harness) {
     let states = [
         DeliveryState::Sent { receipt: receipt("r1") },
         DeliveryState::Delivered { receipt: receipt("r2") },
-        DeliveryState::Queued { due: world.now().after(Duration::from_hours(1)) },
+        DeliveryState::Queued { due: world.now().after(Duration::from_hours(1)), reason: None },
         DeliveryState::Held { reason: reason(), until: world.now() },
         DeliveryState::Failed { reason: reason() },
         DeliveryState::Skipped { reason: reason() },
@@ -265,7 +265,8 @@ pub async fn what_was_skipped_is_queued_again(harness: &dyn Harness) {
     assert_eq!(world.store.requeue_skipped(&world.channel, &address("ana"), world.now()).await.unwrap(), 2);
     assert_eq!(world.store.requeue_skipped(&world.channel, &address("ana"), world.now()).await.unwrap(), 0);
     for (index, request) in requests.iter().enumerate() {
-        let expected = if index < 2 { DeliveryState::Queued { due: world.now() } } else { skipped.clone() };
+        let expected =
+            if index < 2 { DeliveryState::Queued { due: world.now(), reason: None } } else { skipped.clone() };
         assert_eq!(world.delivery(request).await.state, expected);
     }
     assert_eq!(world.delivery(&ended).await.state, DeliveryState::Settled, "its request has ended");
@@ -279,7 +280,7 @@ pub async fn what_was_skipped_is_queued_again(harness: &dyn Harness) {
 pub async fn deliveries_are_paged_and_counted(harness: &dyn Harness) {
     let (world, people) = World::with_people(harness, &["ana", "ben", "carl", "dora", "eve"]).await;
     let states = [
-        DeliveryState::Queued { due: world.now() },
+        DeliveryState::Queued { due: world.now(), reason: None },
         DeliveryState::Sent { receipt: receipt("r1") },
         DeliveryState::Read { receipt: receipt("r2") },
         DeliveryState::Failed { reason: "gone".into() },

@@ -37,7 +37,7 @@ pub async fn a_receipt_is_noted_for_what_is_open(harness: &dyn Harness) {
     let reason = || "why".to_owned();
     let open = [
         unknown(),
-        DeliveryState::Queued { due: world.now().after(LEASE) },
+        DeliveryState::Queued { due: world.now().after(LEASE), reason: None },
         DeliveryState::Held { reason: reason(), until: world.now() },
         DeliveryState::Failed { reason: reason() },
         DeliveryState::Skipped { reason: reason() },

@@ -42,7 +42,7 @@ impl World {
             user_id: claim.person.user.id,
             channel: name("gmail"),
             address: address("ana@example.com"),
-            state: DeliveryState::Queued { due: self.now() },
+            state: DeliveryState::Queued { due: self.now(), reason: None },
             in_doubt: false,
             attempts: Vec::new(),
         }
@@ -188,8 +188,9 @@ pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
         ..world.step(of_ana)
     };
     world.store.finish_route(step).await.unwrap();
-    let queued = Delivery { state: DeliveryState::Queued { due: again }, ..before[0].clone() };
-    let back = Delivery { state: DeliveryState::Queued { due: again }, ..before[2].clone() };
+    let reason = before[0].state.reason().map(Into::into);
+    let queued = Delivery { state: DeliveryState::Queued { due: again, reason }, ..before[0].clone() };
+    let back = Delivery { state: DeliveryState::Queued { due: again, reason: None }, ..before[2].clone() };
     assert_eq!(world.deliveries(request.id).await, [queued, before[1].clone(), back, begun.clone()]);
     assert_eq!(world.delivery(&elsewhere).await.state, held(until), "another request's waits for its own route");
     let sends = world.claim_sends().await;
@@ -366,14 +367,14 @@ pub async fn what_is_out_at_an_address_is_hastened(harness: &dyn Harness) {
     let hastened: HashSet<_> = others.iter().map(|claim| claim.request.id).collect();
     assert!(out.iter().filter(|request| request.id != out[2].id).all(|request| hastened.contains(&request.id)));
 
-    // Haste takes a route from its claimer.
+    // Haste leaves a route to its claimer, and is not lost on it.
     assert_eq!(hasten("ana", world.now()).await, 6);
     world
         .store
         .finish_route(RouteStep { begin: vec![world.beside(&claims[0])], ..world.step(&claims[0]) })
         .await
         .unwrap();
-    assert_eq!(world.deliveries(out[2].id).await.len(), 1);
+    assert_eq!(world.deliveries(out[2].id).await.len(), 2);
     assert_eq!(world.claim_routes().await.0.len(), 6);
 }
 

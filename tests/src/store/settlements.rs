@@ -17,7 +17,7 @@ pub async fn the_end_settles_what_nobody_saw_and_what_was_sent_falls_due(harness
         let (world, people) = World::with_people(harness, &names).await;
         let reason = || "why".to_owned();
         let states = [
-            (DeliveryState::Queued { due: world.now() }, DeliveryStatus::Settled),
+            (DeliveryState::Queued { due: world.now(), reason: None }, DeliveryStatus::Settled),
             (DeliveryState::Held { reason: reason(), until: world.now() }, DeliveryStatus::Settled),
             (DeliveryState::Skipped { reason: reason() }, DeliveryStatus::Settled),
             (DeliveryState::Sent { receipt: receipt("r1") }, DeliveryStatus::Sent),
@@ -65,7 +65,7 @@ pub async fn what_is_in_doubt_ends_unknown_whatever_came_after(harness: &dyn Har
     let (world, people) = World::with_people(harness, &["ana"]).await;
     let reason = || "why".to_owned();
     let states = [
-        DeliveryState::Queued { due: world.now() },
+        DeliveryState::Queued { due: world.now(), reason: None },
         DeliveryState::Held { reason: reason(), until: world.now() },
         DeliveryState::Skipped { reason: reason() },
     ];
@@ -73,7 +73,7 @@ pub async fn what_is_in_doubt_ends_unknown_whatever_came_after(harness: &dyn Har
     for state in states {
         let request = world.create(world.ask(&people)).await;
         let claims = world.claim_sends().await;
-        let again = DeliveryState::Queued { due: world.now() };
+        let again = DeliveryState::Queued { due: world.now(), reason: None };
         world.finish(FinishedSend { in_doubt: true, ..world.finished(&claims[0], again) }).await;
         let claims = world.claim_sends().await;
         world.finish(world.finished(&claims[0], state.clone())).await;
@@ -109,7 +109,7 @@ pub async fn what_was_sent_during_the_end_is_settled_too(harness: &dyn Harness) 
     world.tick();
     let states = [
         DeliveryState::Sent { receipt: receipt("r1") },
-        DeliveryState::Queued { due: world.now() },
+        DeliveryState::Queued { due: world.now(), reason: None },
         DeliveryState::Failed { reason: "gone".into() },
         DeliveryState::Held { reason: "busy".into(), until: world.now() },
     ];

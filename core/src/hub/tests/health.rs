@@ -97,7 +97,7 @@ async fn a_channel_s_own_send_rate_is_no_attempt() {
 #[tokio::test]
 async fn the_last_error_names_the_cause_and_not_the_open_breaker() {
     let world = World::plain();
-    let last = || world.hub.channels().get(world.channel.name()).unwrap().last_error();
+    let last = || world.hub.channels().get(world.channel.name()).unwrap().last_error().map(|(error, _)| error);
     for _ in 0..5 {
         world.channel.fail_next(error(ErrorKind::Unavailable));
         world.ask_ana(json!({})).await;
@@ -113,4 +113,49 @@ async fn the_last_error_names_the_cause_and_not_the_open_breaker() {
     world.ask_ana(json!({})).await;
     world.calm().await;
     assert_eq!(last(), probed);
+}
+
+#[tokio::test]
+async fn a_channel_whose_probe_fails_is_degraded_whatever_the_fault() {
+    let world = World::plain();
+    world.calm().await;
+    let running = world.hub.channels().get(world.channel.name()).unwrap();
+    assert_eq!(running.state(), ChannelState::Up);
+    world.channel.fail_probes(Some(ErrorKind::Config));
+    world.pass(Duration::from_mins(5)).await;
+    assert_eq!(running.state(), ChannelState::Degraded);
+    let noted = Some(("memory.probe: as scripted".into(), world.clock.now()));
+    assert_eq!(running.last_error(), noted);
+    world.channel.fail_probes(None);
+    world.pass(Duration::from_secs(30)).await;
+    assert_eq!((running.state(), running.last_error()), (ChannelState::Up, noted), "it is told how long ago that was");
+}
+
+#[tokio::test]
+async fn a_question_that_is_gone_when_it_is_settled_is_no_fault_of_its_channel() {
+    let world = World::plain();
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Sent]).await;
+    world.channel.fail_next(Error::new(ErrorKind::NotFound, "memory.settle", "gone"));
+    world.answer(&request, 0, json!("approved")).await;
+    world.until(&request, &[Settled]).await;
+    assert_eq!(world.hub.channels().get(world.channel.name()).unwrap().last_error(), None);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_channel_that_hangs() {
+    let mut world = World::two();
+    world.channel.hang_next();
+    let request = world.ask_ana(json!({})).await;
+    world.until(&request, &[Sending]).await;
+    world.stop.cancel();
+    world.calm().await;
+    world.pass(Duration::from_secs(4)).await;
+    assert_eq!(world.statuses(&request).await, [Sending]);
+    world.pass(Duration::from_secs(1)).await;
+    let delivery = world.delivery_of(&request, 0).await;
+    assert_eq!(delivery.state, DeliveryState::Unknown { reason: "the hub stopped during the send".into() });
+    let all = world.all.clone();
+    world.restart(Duration::ZERO, &all).await;
+    world.until(&request, &[Unknown, Sent]).await;
 }

@@ -86,7 +86,8 @@ async fn a_route_that_failed_whole_is_tried_again_in_rounds_that_honour_retry_af
     world.until(&request, &[Queued, Failed]).await;
     world.calm().await;
     let queued = world.delivery_of(&request, 0).await;
-    assert!(matches!(queued.state, DeliveryState::Queued { due } if due >= world.clock.now().after(asked)));
+    assert!(matches!(queued.state, DeliveryState::Queued { due, .. } if due >= world.clock.now().after(asked)));
+    assert_eq!(queued.state.reason(), Some("memory.send: as scripted"), "it says why it waits");
     world.pass(Duration::from_secs(89)).await;
     assert_eq!(world.statuses(&request).await, [Queued, Failed]);
     world.pass(Duration::from_secs(2)).await;

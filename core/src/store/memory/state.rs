@@ -30,6 +30,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Route {
     pub(super) due: Option<Timestamp>,
+    pub(super) lease: Option<Timestamp>,
     pub(super) rounds: u32,
     pub(super) exhausted: bool,
 }
@@ -85,7 +86,7 @@ impl State {
             }
         }
         for (_, route) in self.routes_of(id) {
-            route.due = None;
+            (route.due, route.lease) = (None, None);
         }
         self.append(EventKind::Ended, id, now)
     }

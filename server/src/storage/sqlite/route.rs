@@ -189,7 +189,7 @@ pub(super) const DUE: &str = concat!(
      WHERE k.route_due_at IS NOT NULL ORDER BY k.route_due_at, k.created_event, k.user_id LIMIT ?1"
 );
 pub(super) const LEASE_HEAD: &str = "WITH given (user_id, created_event, lease) AS (";
-pub(super) const LEASE_TAIL: &str = ") UPDATE asked SET route_due_at = given.lease FROM given \
+pub(super) const LEASE_TAIL: &str = ") UPDATE asked SET route_due_at = given.lease, route_lease = given.lease FROM given \
     WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
 pub(super) const DELIVERIES_HEAD: &str = "WITH given (request_id, user_id) AS (";
 pub(super) const DELIVERIES_TAIL: &str = concat!(
@@ -201,14 +201,16 @@ pub(super) const CLAIMED: &str = concat!(
     "SELECT k.route_exhausted, ",
     rows::request_columns!(),
     " FROM feedback_requests r CROSS JOIN asked k \
-     ON k.user_id = ?2 AND k.status = 'pending' AND k.created_event = r.created_event AND k.route_due_at = ?3 \
+     ON k.user_id = ?2 AND k.status = 'pending' AND k.created_event = r.created_event AND k.route_lease = ?3 \
      WHERE r.id = ?1"
 );
 pub(super) const AGAIN_HEAD: &str = "WITH given (id, request_id, due) AS (";
 pub(super) const AGAIN_TAIL: &str = ") UPDATE deliveries SET status = 'queued', due_at = given.due, not_before = NULL, \
-    reason = NULL FROM given WHERE deliveries.id = given.id AND deliveries.request_id = given.request_id \
+    reason = CASE WHEN deliveries.status = 'queued' THEN deliveries.reason END FROM given WHERE deliveries.id = given.id AND deliveries.request_id = given.request_id \
     AND (deliveries.not_before IS NOT NULL OR deliveries.status = 'skipped')";
-pub(super) const STEP: &str = "UPDATE asked SET route_due_at = ?3, route_rounds = ?4, route_exhausted = ?5 \
+pub(super) const STEP: &str = "UPDATE asked SET route_due_at = CASE \
+    WHEN route_due_at < route_lease THEN min(route_due_at, coalesce(?3, route_due_at)) ELSE ?3 END, \
+    route_lease = NULL, route_rounds = ?4, route_exhausted = ?5 \
     WHERE user_id = ?1 AND status = 'pending' AND created_event = ?2";
 pub(super) const GOING_ON_HEAD: &str = "WITH given (user_id, created_event) AS (";
 pub(super) const GOING_ON_TAIL: &str = ") SELECT 1 FROM given CROSS JOIN asked k ON k.user_id = given.user_id \

@@ -197,7 +197,7 @@ pub(super) fn delivery_state(row: &SqliteRow) -> Result<DeliveryState> {
     Ok(match get(row, "status")? {
         "queued" => match optional_time(row, "not_before")? {
             Some(until) => DeliveryState::Held { reason: reason()?, until },
-            None => DeliveryState::Queued { due: due()? },
+            None => DeliveryState::Queued { due: due()?, reason: get(row, "reason")? },
         },
         "sending" => DeliveryState::Sending { lease: due()? },
         "sent" => DeliveryState::Sent { receipt: receipt()? },
@@ -233,7 +233,7 @@ pub(super) fn state_columns(state: &DeliveryState) -> StateColumns<'_> {
         DeliveryStatus::Settled => "settled",
     };
     let due_at = match state {
-        DeliveryState::Queued { due: at } | DeliveryState::Sending { lease: at } => Some(at.micros()),
+        DeliveryState::Queued { due: at, .. } | DeliveryState::Sending { lease: at } => Some(at.micros()),
         _ => None,
     };
     let not_before = match state {

@@ -263,8 +263,7 @@ pub(super) const DUE: &str = concat!(
     " FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.due_at, d.id LIMIT ?1"
 );
 pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
-pub(super) const LEASE_TAIL: &str =
-    ") UPDATE deliveries SET status = 'sending', due_at = given.lease FROM given WHERE deliveries.id = given.id";
+pub(super) const LEASE_TAIL: &str = ") UPDATE deliveries SET status = 'sending', due_at = given.lease, reason = NULL FROM given WHERE deliveries.id = given.id";
 pub(super) const STATES: &str = "SELECT d.id, d.user_id, d.status, d.due_at, d.not_before, d.receipt, d.reason, d.in_doubt, \
     r.created_event, r.status AS request_status \
     FROM deliveries d CROSS JOIN feedback_requests r ON r.id = d.request_id WHERE d.id IN (";
@@ -282,7 +281,7 @@ pub(super) const ERROR_TAIL: &str = ") UPDATE attempts SET error = given.error F
     AND attempts.number = (SELECT max(number) FROM attempts WHERE delivery_id = given.id)";
 // This takes the time from a route that is claimed, too: whoever claimed it has lost it.
 pub(super) const ROUTE_HEAD: &str = "WITH given (user_id, created_event, due) AS (";
-pub(super) const ROUTE_TAIL: &str = ") UPDATE asked SET route_due_at = given.due FROM given \
+pub(super) const ROUTE_TAIL: &str = ") UPDATE asked SET route_due_at = given.due, route_lease = NULL FROM given \
     WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
 pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = ?3, due_at = NULL, not_before = NULL, reason = NULL, \
     settle_due_at = (SELECT ?4 FROM feedback_requests r WHERE r.id = deliveries.request_id AND r.status <> 'pending'), \
