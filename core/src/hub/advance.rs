@@ -17,7 +17,7 @@ use crate::{
     error::{Result, Retry},
     feedback::{Delivery, DeliveryState},
     id::{DeliveryId, UserId},
-    store::{RouteClaim, RouteStep},
+    store::{RouteAdvance, RouteClaim},
 };
 
 /// How long a person may be disconnected before what is out to them counts as unseen. A page that is loaded again takes
@@ -131,9 +131,9 @@ impl Hub {
         }
     }
 
-    fn step(&self, claim: &RouteClaim, next: Next, watch: Option<Timestamp>, now: Timestamp) -> RouteStep {
+    fn step(&self, claim: &RouteClaim, next: Next, watch: Option<Timestamp>, now: Timestamp) -> RouteAdvance {
         let (request, user) = (claim.request.id, claim.person.user.id);
-        let mut step = RouteStep {
+        let mut step = RouteAdvance {
             request,
             user,
             lease: claim.lease,

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use state::{Route, Settle, State, Stored};
 
 use super::{
-    Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteClaim,
-    RouteStep, Scope, SendClaim, SettleClaim, SettleResult, Store, judge,
+    Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteAdvance,
+    RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store, judge,
 };
 use crate::{
     channel::{Address, ChannelName, Receipt, Recorded},
@@ -287,7 +287,7 @@ impl Store for MemoryStore {
         Ok(Claims { claimed, next_due })
     }
 
-    async fn finish_route(&self, step: RouteStep) -> Result<()> {
+    async fn finish_route(&self, step: RouteAdvance) -> Result<()> {
         let mut state = self.state.lock();
         if !state.is_pending(step.request) {
             return Ok(());

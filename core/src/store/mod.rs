@@ -181,7 +181,7 @@ pub struct RouteClaim {
 
 /// How a person's route goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteStep {
+pub struct RouteAdvance {
     /// Which request.
     pub request: RequestId,
     /// Which person.
@@ -288,7 +288,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Carries a route on. Does nothing when the lease was lost or the request has ended: then whatever happened meanwhile
     /// has made it due again. What has hastened it meanwhile still holds. When with it everybody's route is exhausted for the first time, appends the event
     /// `Undeliverable`.
-    async fn finish_route(&self, step: RouteStep) -> Result<()>;
+    async fn finish_route(&self, step: RouteAdvance) -> Result<()>;
 
     /// Lets the routes of pending requests that have something out at `address` be looked at by `due` at the latest.
     async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64>;

@@ -16,7 +16,7 @@ use hearback_core::{
     person::{Person, Reader, UserRef},
     store::{
         Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, MemoryStore, NewRequest, Page, RequestQuery,
-        RouteClaim, RouteStep, SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
+        RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
     },
 };
 
@@ -256,8 +256,8 @@ store! {
             Ok(claims)
         }
 
-        async fn finish_route(&self, mut step: RouteStep) -> Result<()> {
-            let RouteStep { request, user, due, rounds, .. } = step;
+        async fn finish_route(&self, mut step: RouteAdvance) -> Result<()> {
+            let RouteAdvance { request, user, due, rounds, .. } = step;
             let (begin, again) = (step.begin.len(), step.again.len());
             self.world.note(format_args!(
                 "route of {user} in {request}: {begin} begin, {again} again, round {rounds}, due {due:?}"

@@ -10,7 +10,7 @@ use hearback_core::{
     Timestamp,
     feedback::{Delivery, DeliveryState, Request, Strategy},
     id::{RequestId, UserId},
-    store::{MemoryStore, RouteClaim, RouteStep, Store},
+    store::{MemoryStore, RouteAdvance, RouteClaim, Store},
 };
 
 use super::{invariant::Invariant, world::World};
@@ -91,7 +91,7 @@ impl Routes {
     }
 
     /// A server has carried a route on; `told` when the asker was told by it that nobody was reached.
-    pub async fn goes_on(&self, world: &World, store: &MemoryStore, step: &RouteStep, told: bool) {
+    pub async fn goes_on(&self, world: &World, store: &MemoryStore, step: &RouteAdvance, told: bool) {
         let now = deliveries(store, step.request).await;
         let Some(request) = store.request(step.request).await.unwrap() else { return };
         if told {

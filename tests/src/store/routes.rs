@@ -7,7 +7,7 @@ use hearback_core::{
     feedback::{Delivery, DeliveryState, Request},
     id::RequestId,
     person::UserRef,
-    store::{FinishedSend, NewRequest, RouteClaim, RouteStep},
+    store::{FinishedSend, NewRequest, RouteAdvance, RouteClaim},
 };
 
 use super::{Harness, LEASE, World, address, name, receipt};
@@ -20,8 +20,8 @@ impl World {
     }
 
     /// A step on a claimed route that changes nothing but that it is not due.
-    pub(super) fn step(&self, claim: &RouteClaim) -> RouteStep {
-        RouteStep {
+    pub(super) fn step(&self, claim: &RouteClaim) -> RouteAdvance {
+        RouteAdvance {
             request: claim.request.id,
             user: claim.person.user.id,
             lease: claim.lease,
@@ -180,7 +180,7 @@ pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
     let again = world.now().after(Duration::from_secs(3));
     let due = world.now().after(Duration::from_mins(5));
     let begun = world.beside(of_ana);
-    let step = RouteStep {
+    let step = RouteAdvance {
         begin: vec![begun.clone()],
         again: before.iter().map(|one| (one.id, again)).chain([(world.ids.next(), again)]).collect(),
         rounds: 3,
@@ -222,7 +222,7 @@ pub async fn a_lost_lease_changes_nothing(harness: &dyn Harness) {
     let stepped = async |claim: &RouteClaim, due| {
         let begin = vec![world.beside(claim)];
         let again = vec![(before[0].id, world.now())];
-        let step = RouteStep { begin, again, rounds: 7, exhausted: true, due, ..world.step(claim) };
+        let step = RouteAdvance { begin, again, rounds: 7, exhausted: true, due, ..world.step(claim) };
         world.store.finish_route(step).await.unwrap();
         world.deliveries(request.id).await
     };
@@ -266,7 +266,7 @@ pub async fn an_attempt_that_ends_takes_the_route_from_its_claimer(harness: &dyn
         world.finish(FinishedSend { route_due, ..world.finished(send, state) }).await;
     }
     for claim in &claims {
-        let step = RouteStep { begin: vec![world.beside(claim)], ..world.step(claim) };
+        let step = RouteAdvance { begin: vec![world.beside(claim)], ..world.step(claim) };
         world.store.finish_route(step).await.unwrap();
     }
     let begun = world.deliveries(request.id).await.into_iter().skip(2).collect::<Vec<_>>();
@@ -275,7 +275,7 @@ pub async fn an_attempt_that_ends_takes_the_route_from_its_claimer(harness: &dyn
     world.tick();
     let (again, next_due) = world.claim_routes().await;
     assert_eq!((asked(&again), next_due), (vec![(request.id, "ana")], None));
-    let step = RouteStep { begin: vec![world.beside(&claims[of_ana])], ..world.step(&again[0]) };
+    let step = RouteAdvance { begin: vec![world.beside(&claims[of_ana])], ..world.step(&again[0]) };
     world.store.finish_route(step).await.unwrap();
     assert_eq!(world.deliveries(request.id).await.len(), 4);
 
@@ -309,7 +309,7 @@ pub async fn a_route_ends_with_its_request(harness: &dyn Harness) {
     world.store.cancel(ends[2].id, world.now()).await.unwrap();
     for claim in &claims {
         let begin = vec![world.beside(claim)];
-        let step = RouteStep { begin, due: Some(world.now()), ..world.step(claim) };
+        let step = RouteAdvance { begin, due: Some(world.now()), ..world.step(claim) };
         world.store.finish_route(step).await.unwrap();
     }
     for send in &sends {
@@ -371,7 +371,7 @@ pub async fn what_is_out_at_an_address_is_hastened(harness: &dyn Harness) {
     assert_eq!(hasten("ana", world.now()).await, 6);
     world
         .store
-        .finish_route(RouteStep { begin: vec![world.beside(&claims[0])], ..world.step(&claims[0]) })
+        .finish_route(RouteAdvance { begin: vec![world.beside(&claims[0])], ..world.step(&claims[0]) })
         .await
         .unwrap();
     assert_eq!(world.deliveries(out[2].id).await.len(), 2);

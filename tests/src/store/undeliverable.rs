@@ -6,7 +6,7 @@ use hearback_core::{
     event::{Event, EventId, EventKind, Heard, Topic},
     feedback::Request,
     person::{Reader, UserRef},
-    store::{NewRequest, RouteStep},
+    store::{NewRequest, RouteAdvance},
 };
 
 use super::{Harness, World};
@@ -18,7 +18,7 @@ async fn look(world: &World, request: &Request, people: &[(&UserRef, bool)]) {
         let said =
             people.iter().find(|(person, _)| person.id == claim.person.user.id && claim.request.id == request.id);
         if let Some((_, exhausted)) = said {
-            world.store.finish_route(RouteStep { exhausted: *exhausted, ..world.step(&claim) }).await.unwrap();
+            world.store.finish_route(RouteAdvance { exhausted: *exhausted, ..world.step(&claim) }).await.unwrap();
         }
     }
     world.clock.advance(super::LEASE);
@@ -104,7 +104,7 @@ pub async fn nothing_is_told_of_what_has_ended(harness: &dyn Harness) {
     let (claims, _) = world.claim_routes().await;
     world.store.cancel(request.id, world.now()).await.unwrap();
     let head = world.store.head().await.unwrap();
-    world.store.finish_route(RouteStep { exhausted: true, ..world.step(&claims[0]) }).await.unwrap();
+    world.store.finish_route(RouteAdvance { exhausted: true, ..world.step(&claims[0]) }).await.unwrap();
     assert!(told(&world, token).await.is_empty());
     assert_eq!(world.store.head().await.unwrap(), head);
 

@@ -11,7 +11,7 @@ use hearback_core::{
     event::EventKind,
     feedback::Request,
     id::{RequestId, UserId},
-    store::{Claims, RouteClaim, RouteStep},
+    store::{Claims, RouteAdvance, RouteClaim},
 };
 
 use super::{create, fault::Fault, people, queue::Write, rows, unit::Unit};
@@ -94,14 +94,14 @@ impl ClaimRoutes {
 
 /// Carries a claimed route on.
 pub(super) struct FinishRoute {
-    pub(super) step: RouteStep,
+    pub(super) step: RouteAdvance,
 }
 
 impl Write for FinishRoute {
     type Answer = ();
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Fault> {
-        let RouteStep { request: id, user, lease, begin, again, rounds, exhausted, due, now } = &self.step;
+        let RouteAdvance { request: id, user, lease, begin, again, rounds, exhausted, due, now } = &self.step;
         let claimed = sqlx::query(CLAIMED)
             .bind(id.uuid())
             .bind(user.uuid())

@@ -11,8 +11,8 @@ use hearback_core::{
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteClaim,
-        RouteStep, Scope, SendClaim, SettleClaim, SettleResult, Store,
+        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteAdvance,
+        RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store,
     },
 };
 use sqlx::sqlite::SqliteRow;
@@ -135,7 +135,7 @@ impl Store for SqliteStorage {
         self.queue.write(ClaimRoutes { now, lease, limit }).await
     }
 
-    async fn finish_route(&self, step: RouteStep) -> Result<()> {
+    async fn finish_route(&self, step: RouteAdvance) -> Result<()> {
         self.queue.write(FinishRoute { step }).await
     }
 
