@@ -138,7 +138,7 @@ impl Asked<'_> {
     }
 
     /// Whether it happened is not known.
-    fn unknown(self, detail: impl Into<String>) -> Error {
+    pub(crate) fn unknown(self, detail: impl Into<String>) -> Error {
         match self.what {
             What::Send => self.fault(ErrorKind::Ambiguous, detail),
             What::SendIdempotent => self.fault(ErrorKind::Unavailable, detail).in_doubt(),
@@ -197,7 +197,7 @@ impl Asked<'_> {
     /// What the plug-in declares.
     pub(crate) fn probed(self, answered: &Answered) -> Result<Declared> {
         if answered.status != StatusCode::OK {
-            return Err(self.refused(answered));
+            return Err(self.unprobed(answered));
         }
         let body = answered.body.as_deref().unwrap_or_default();
         let probed: Probed = serde_json::from_slice(body).map_err(|error| {
@@ -209,6 +209,19 @@ impl Asked<'_> {
             self.fault(ErrorKind::Config, detail)
         })?;
         Ok(probed.capabilities)
+    }
+
+    /// A probe's status that is no success. What answers so need not be a plug-in.
+    fn unprobed(self, answered: &Answered) -> Error {
+        let lead = match answered.status.as_u16() {
+            404 => "nothing is at this path (404): look at `url`",
+            405 => "nothing at this path takes a POST (405): look at `url`",
+            501 => "what listens there is no plug-in, or an older one (501)",
+            _ => return self.refused(answered),
+        };
+        let said = self.said(answered);
+        let said = if said.is_empty() { said } else { format!("; it says: {said}") };
+        self.fault(ErrorKind::Config, format!("{lead}{said}"))
     }
 
     /// A status that is no success.
@@ -248,9 +261,14 @@ impl Asked<'_> {
 
     /// A sentence with the status and what the plug-in says itself, without secrets.
     fn words(self, answered: &Answered, default: &str) -> String {
-        let said = self.clean(&Problem::read(answered).detail.unwrap_or_default());
+        let said = self.said(answered);
         let said = if said.is_empty() { said } else { format!(": {said}") };
         format!("the plug-in {default} ({}){said}", answered.status.as_u16())
+    }
+
+    /// What the plug-in says itself, without secrets; empty when it says nothing.
+    fn said(self, answered: &Answered) -> String {
+        self.clean(&Problem::read(answered).detail.unwrap_or_default())
     }
 
     /// What comes from a plug-in as an error may have it: without secrets and control characters, and not long.

@@ -56,14 +56,20 @@ impl From<Responded> for VerdictDocument {
     }
 }
 
-/// A problem as the API tells it (RFC 9457); the server adds its `request_id`.
-#[derive(Debug, Serialize)]
-struct Problem {
+/// Why a call is not taken (RFC 9457), as everywhere in the API. The server adds `request_id`, its name in the log.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct ProblemDocument {
+    /// `urn:hearback:problem:` and the kind's code.
     #[serde(rename = "type")]
     kind: String,
+    /// The kind in words.
     title: &'static str,
+    /// The status again.
     status: u16,
+    /// What is wrong, in a sentence.
     detail: String,
+    /// Every field at fault; left out when there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
@@ -84,7 +90,7 @@ pub(crate) fn problem(kind: Kind, detail: String) -> CallbackReply {
 
 fn faulty((status, code, title): Kind, detail: String, errors: Vec<FieldError>) -> CallbackReply {
     let kind = format!("urn:hearback:problem:{code}");
-    let document = Problem { kind, title, status: status.as_u16(), detail, errors };
+    let document = ProblemDocument { kind, title, status: status.as_u16(), detail, errors };
     reply(status, "application/problem+json", &document)
 }
 

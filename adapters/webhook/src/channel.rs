@@ -1,6 +1,6 @@
 //! The channel: probe, send, settle.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hearback_core::{
@@ -15,7 +15,7 @@ use hearback_core::{
 use parking_lot::Mutex;
 use schemars::{Schema, schema_for};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::{select, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ use crate::{
     presence::Presence,
     settings::{Declared, Settings, parse_secret, parse_url},
 };
+
+/// So much sooner than the hub ends a sending it is ended here, where it is known what it lacks.
+const SOONER: Duration = Duration::from_millis(100);
 
 /// The kind `webhook`.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,7 @@ pub struct Webhook {
     capabilities: Capabilities,
     client: Client,
     pub(crate) clock: Arc<dyn Clock>,
+    send_timeout: Duration,
     pub(crate) waiting: Waiting,
     pub(crate) presence: Presence,
 }
@@ -86,6 +90,7 @@ impl Webhook {
             capabilities: declared.capabilities(),
             client,
             clock: parts.clock.clone(),
+            send_timeout: parts.send_timeout,
             waiting: Waiting::default(),
             presence: Presence::default(),
         })
@@ -147,13 +152,19 @@ impl Channel for Webhook {
         }
         // The receipt may come as a callback before the call that it is for has been answered.
         let mut late = self.waiting.wait(what.id);
+        let overdue = self.clock.now().after(self.send_timeout.saturating_sub(SOONER));
         let answered = self.tell(asked, Body::sending(to, what)).await;
         match answered.and_then(|answered| asked.receipt(&answered)) {
             Ok(Some(receipt)) => Ok(receipt),
-            // A plug-in that never calls back hangs, which the hub ends.
-            Ok(None) => (&mut late.receipt)
-                .await
-                .map_err(|_| asked.fault(ErrorKind::Ambiguous, "the receipt went to a later sending of the same")),
+            Ok(None) => select! {
+                biased;
+                receipt = &mut late.receipt => receipt
+                    .map_err(|_| asked.fault(ErrorKind::Ambiguous, "the receipt went to a later sending of the same")),
+                () = self.clock.sleep_until(overdue) => Err(asked.unknown(format!(
+                    "the plug-in answered with 202, and its `receipt` did not come within {} s (SEND_TIMEOUT)",
+                    self.send_timeout.as_secs()
+                ))),
+            },
             // It called back, whatever became of its answer.
             Err(error) => late.receipt.try_recv().map_err(|_| error),
         }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SendRate {
     /// Sends a second in the long run; at least 1.
+    #[schemars(range(min = 1))]
     pub per_second: u32,
     /// Sends at once after a pause; at least 1.
+    #[schemars(range(min = 1))]
     pub burst: u32,
 }
 

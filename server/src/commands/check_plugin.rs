@@ -46,6 +46,9 @@ const PATH: &str = "/api/channels/check-plugin/events";
 /// The person at the terminal names the plug-in, which is most often on their own machine.
 const EVERYWHERE: &str = "0.0.0.0/0,::/0";
 
+/// The report's end when the address that nobody chose may be why it fails.
+const HINT: &str = "Is `check-plugin` an address that it knows? `--to ADDRESS` names one.\n";
+
 const BUILT_WRONG: &str = "this program was built wrong";
 
 const EXAMPLES: &str = "\
@@ -81,9 +84,9 @@ pub(super) struct Options {
                 [env: HEARBACK_PLUGIN_SECRET]"
     )]
     secret: Option<Secret>,
-    /// The address that the test messages go to: somebody may see them
-    #[arg(long, value_name = "ADDRESS", default_value = CHANNEL)]
-    to: Address,
+    /// The address that the test messages go to: somebody may see them [default: check-plugin]
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<Address>,
     /// Where to listen for what the plug-in posts; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -131,8 +134,9 @@ async fn check(options: Options, sources: &Sources) -> Result<bool, String> {
     let acceptor = TcpListener::bind(listen.to_string()).into_acceptor().await;
     let acceptor = acceptor.map_err(|error| format!("cannot listen at {listen}: {error}"))?;
     let address = acceptor.local_addr().first().and_then(|address| address.as_socket_addr().copied());
+    let named = to.is_some();
     let options = CheckOptions {
-        to,
+        to: to.map_or_else(|| CHANNEL.parse().map_err(|_| BUILT_WRONG), Ok)?,
         channel: CHANNEL.parse().map_err(|_| BUILT_WRONG)?,
         callback_url: callback_url.unwrap_or_else(|| format!("http://{}{PATH}", address.unwrap_or(listen))),
         outbound_allow: EVERYWHERE.parse().map_err(|_| BUILT_WRONG)?,
@@ -148,7 +152,8 @@ async fn check(options: Options, sources: &Sources) -> Result<bool, String> {
     let report = check.run().await;
     listening.abort();
     // A reader that has seen enough closes the pipe; the exit code tells the rest.
-    let _ = io::stdout().write_all(format!("{report}\n").as_bytes());
+    let hint = if report.address_unknown && !named { HINT } else { "" };
+    let _ = io::stdout().write_all(format!("{report}\n{hint}").as_bytes());
     Ok(report.passed())
 }
 

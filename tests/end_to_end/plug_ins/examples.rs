@@ -117,6 +117,20 @@ async fn the_examples_stand_the_check_that_the_page_tells_of() {
 }
 
 #[tokio::test]
+async fn the_check_asks_for_an_address_where_nobody_chose_one() {
+    if !python() {
+        return;
+    }
+    let example = Example::start("apprise_link.py").await;
+    for (args, asks) in [(&[][..], true), (&["--to", "ben"], false)] {
+        let Ended { code, out, err } = example.check(args).await;
+        assert_eq!(code, Some(1), "{out}{err}");
+        let hint = "\nIs `check-plugin` an address that it knows? `--to ADDRESS` names one.\n";
+        assert_eq!(out.ends_with(hint), asks, "{out}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_at_the_terminal_reaches_the_check() {
     if !python() {
         return;

@@ -1,6 +1,9 @@
 //! The cases, one function each or one row of a table.
 
+use std::sync::atomic::Ordering;
+
 use hearback_core::{
+    ErrorKind,
     channel::Receipt,
     feedback::{PROMPT_MAX, RequestDocument},
     person::UserRef,
@@ -156,7 +159,12 @@ fn sending(caller: &Caller, delivery: Uuid) -> Sending<'_> {
 
 /// The receipt at once, or `None` when it comes later.
 fn taken(caller: &Caller, delivery: Uuid, answered: &Answered) -> Result<Option<Receipt>, String> {
-    let receipt = asked(caller, What::Send).receipt(answered).map_err(|error| error.detail().to_owned())?;
+    let receipt = asked(caller, What::Send).receipt(answered).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            caller.address_unknown.store(true, Ordering::Relaxed);
+        }
+        error.detail().to_owned()
+    })?;
     if let Some(receipt) = &receipt {
         caller.ear.given(delivery, receipt.clone());
     }

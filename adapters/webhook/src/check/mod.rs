@@ -5,7 +5,13 @@ mod ear;
 mod later;
 mod report;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hearback_core::{
     Clock,
@@ -64,7 +70,8 @@ impl Check {
         let (url, key) = (parse_url(url)?, parse_secret(secret)?);
         let client = Client::new(url, key, options.outbound_allow.clone(), clock.clone(), options.timeout)?;
         let ear = Ear::new(parse_secret(secret)?, options.channel.clone(), options.to.clone(), clock.clone());
-        Ok(Self(Caller { client, options, ids: Ids::random(clock.clone()), clock, ear: Arc::new(ear) }))
+        let (ids, ear) = (Ids::random(clock.clone()), Arc::new(ear));
+        Ok(Self(Caller { client, options, clock, ids, ear, address_unknown: AtomicBool::default() }))
     }
 
     /// What is to be given every call that comes to the callback URL.
@@ -76,7 +83,8 @@ impl Check {
     /// Runs every case. It sends about ten messages to the address of the options, and closes the questions among them.
     /// What the plug-in does wrong is in the report.
     pub async fn run(self) -> Report {
-        cases::run(&self.0).await
+        let report = cases::run(&self.0).await;
+        Report { address_unknown: self.0.address_unknown.load(Ordering::Relaxed), ..report }
     }
 }
 
@@ -87,6 +95,8 @@ struct Caller {
     clock: Arc<dyn Clock>,
     ids: Ids,
     ear: Arc<Ear>,
+    /// Whether a sending was refused with 404.
+    address_unknown: AtomicBool,
 }
 
 impl Caller {

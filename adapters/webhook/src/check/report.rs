@@ -33,6 +33,8 @@ pub struct Report {
     pub declared: Option<Declared>,
     /// The capabilities that were declared and not checked, and why.
     pub unchecked: Vec<(&'static str, &'static str)>,
+    /// Whether a sending was refused with 404: the plug-in may not know the address.
+    pub address_unknown: bool,
 }
 
 impl Report {

@@ -186,6 +186,20 @@ async fn nothing_is_said_of_one_that_does_not_answer() {
     }
 }
 
+#[tokio::test]
+async fn an_address_that_is_not_known_is_told_from_other_refusals() {
+    for (status, word, unknown) in [(404, "not_found", true), (410, "not_found", true), (422, "rejected", false)] {
+        let plugin = good(json!({}));
+        let report = report(move |call| match plugin(call) {
+            Script::Answer(200, _, body) if body.contains(r#""receipt""#) => fault(status, word),
+            script => script,
+        })
+        .await;
+        assert_eq!((report.address_unknown, report.passed()), (unknown, false), "{status}: {report}");
+    }
+    assert!(!report(|_| fault(404, "not_found")).await.address_unknown);
+}
+
 /// Tells the check something, as often as it is not taken and `tries` allow.
 fn tell(ear: &Ear, key: &Key, id: &str, event: &Value, tries: usize) {
     let body = event.to_string();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use hearback_core::channel::Content;
+use hearback_core::{channel::Content, feedback::Question};
 use schemars::schema_for;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     answer::{ErrorWord, Probed},
-    callback::VerdictDocument,
+    callback::{ProblemDocument, Refusal, VerdictDocument},
     event::Event,
     message::Message,
     settings::Settings,
@@ -77,6 +77,28 @@ fn every_event_has_an_example_that_is_read() {
 }
 
 #[test]
+fn a_choice_has_an_example_that_is_read() {
+    let examples = examples();
+    let choice = examples.iter().find(|example| example["kind"] == "choice").expect("an example of a choice");
+    let question: Question = serde_json::from_value(choice.clone()).unwrap();
+    let fields = serde_json::to_value(question).unwrap();
+    assert!(fields.as_object().unwrap().iter().all(|(name, value)| choice[name] == *value), "{fields}");
+}
+
+#[test]
+fn a_problem_has_an_example_with_its_words() {
+    let examples = examples();
+    let problem = examples.iter().find(|example| example.get("title").is_some()).expect("an example of a problem");
+    let mut wrong = examples.iter().find(|example| example["type"] == "connected").unwrap().clone();
+    wrong["from"] = json!("ana");
+    let reply = Refusal::Invalid(Event::read(wrong).unwrap_err()).reply();
+    let mut said: Value = serde_json::from_slice(&reply.body).unwrap();
+    // The server adds that.
+    said["request_id"] = problem["request_id"].clone();
+    assert_eq!(*problem, said);
+}
+
+#[test]
 fn the_schemas_are_those_of_the_types() {
     let schemas = json!({
         "message": schema_for!(Message<'static>),
@@ -84,6 +106,7 @@ fn the_schemas_are_those_of_the_types() {
         "error": schema_for!(ErrorWord),
         "event": schema_for!(Event),
         "verdict": schema_for!(VerdictDocument),
+        "problem": schema_for!(ProblemDocument),
         "settings": schema_for!(Settings),
     });
     let wanted = serde_json::to_string_pretty(&schemas).unwrap() + "\n";

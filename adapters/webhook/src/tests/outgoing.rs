@@ -215,6 +215,41 @@ async fn nobody_at_the_port_is_unavailable_and_a_hang_ends_on_the_clock() {
 }
 
 #[tokio::test]
+async fn a_receipt_that_does_not_come_is_named_a_little_before_the_hub_ends_the_send() {
+    for (idempotent, kind) in [(false, ErrorKind::Ambiguous), (true, ErrorKind::Unavailable)] {
+        let plugin = Plugin::scripted([answer(202, &json!({}))]).await;
+        let world = world(&plugin.url(), &json!({"idempotent_send": idempotent}));
+        let (to, what) = (ana(), question());
+        let mut send = world.channel.send(&to, &what);
+        while plugin.calls().is_empty() {
+            assert!(poll!(&mut send).is_pending());
+            tokio::task::yield_now().await;
+        }
+        world.clock.advance(TIMEOUT.saturating_sub(Duration::from_millis(100)));
+        let error = send.await.unwrap_err();
+        assert_eq!((error.kind(), error.is_in_doubt()), (kind, true));
+        let words = "the plug-in answered with 202, and its `receipt` did not come within 10 s (SEND_TIMEOUT)";
+        assert_eq!(error.detail(), words);
+        assert_eq!(world.webhook.waiting.count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_probe_of_what_need_not_be_a_plug_in_says_where_to_look() {
+    let nothing = "nothing is at this path (404): look at `url`";
+    for (status, said, words) in [
+        (404, json!({}), nothing.to_owned()),
+        (404, json!({"detail": format!("no page, {SECRET}")}), format!("{nothing}; it says: no page, …")),
+        (405, json!({}), "nothing at this path takes a POST (405): look at `url`".into()),
+        (501, json!({}), "what listens there is no plug-in, or an older one (501)".into()),
+    ] {
+        let plugin = Plugin::scripted([answer(status, &said)]).await;
+        let error = world(&plugin.url(), &json!({})).channel.probe().await.unwrap_err();
+        assert_eq!((error.kind(), error.detail()), (ErrorKind::Config, &*words));
+    }
+}
+
+#[tokio::test]
 async fn a_probe_names_the_first_difference_and_what_to_write() {
     let declared =
         json!({"buttons": true, "inbound": true, "text_max": 1000, "send_rate": {"per_second": 2, "burst": 5}});
