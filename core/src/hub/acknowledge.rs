@@ -10,6 +10,7 @@ use crate::{
     channel::{Address, ChannelName, Receipt},
     error::{Error, ErrorKind, Result},
     id::DeliveryId,
+    store::Noted,
 };
 
 /// How many acknowledgements wait for their attempt to be written down.
@@ -68,9 +69,12 @@ impl Hub {
             self.settlements_due.notify_one();
         });
         let noted = self.store.note_receipt(channel, delivery, receipt, self.clock.now()).await?;
-        let missing =
-            || Error::new(ErrorKind::NotFound, "hub.note_receipt", "there is no such delivery on this channel");
-        noted.map(|_| ()).ok_or_else(missing)
+        let Some(Noted { address, .. }) = noted else {
+            let detail = "there is no such delivery on this channel";
+            return Err(Error::new(ErrorKind::NotFound, "hub.note_receipt", detail));
+        };
+        self.acknowledge_early(channel, &address, receipt).await;
+        Ok(())
     }
 
     /// Notes what was acknowledged while its attempt was being stored.

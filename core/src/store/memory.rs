@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use state::{Route, Settle, State, Stored};
 
 use super::{
-    Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteAdvance,
-    RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store, judge,
+    Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Noted, Page, RequestQuery,
+    RouteAdvance, RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store, judge,
 };
 use crate::{
     channel::{Address, ChannelName, Receipt, Recorded},
@@ -243,15 +243,16 @@ impl Store for MemoryStore {
         id: DeliveryId,
         receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<Option<bool>> {
+    ) -> Result<Option<Noted>> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let on_channel = |stored: &&mut Stored| stored.delivery.channel == *channel;
         let Some(stored) = state.deliveries.get_mut(&id).filter(on_channel) else { return Ok(None) };
         let Delivery { state: before, attempts, .. } = &stored.delivery;
         let lacks_one = before.receipt().is_none() && *before != DeliveryState::Settled && !attempts.is_empty();
+        let address = stored.delivery.address.clone();
         if !lacks_one {
-            return Ok(Some(false));
+            return Ok(Some(Noted { address, is_news: false }));
         }
         let sent = DeliveryState::Sent { receipt: receipt.clone() };
         if state.requests.get(&stored.delivery.request_id).is_some_and(|request| request.is_pending()) {
@@ -263,7 +264,7 @@ impl Store for MemoryStore {
         } else {
             stored.finish_after_end(sent, now);
         }
-        Ok(Some(true))
+        Ok(Some(Noted { address, is_news: true }))
     }
 
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {

@@ -164,6 +164,15 @@ pub struct FinishedSend {
     pub now: Timestamp,
 }
 
+/// A receipt that came by another way than the end of its attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// Where what it is for was sent.
+    pub address: Address,
+    /// Whether the delivery had none before.
+    pub is_news: bool,
+}
+
 /// The route of one person asked, due to be looked at.
 #[derive(Clone, Debug)]
 pub struct RouteClaim {
@@ -273,14 +282,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`,
     /// has been attempted, has no receipt yet and is not settled, and its route is looked at. If the request has ended, it
-    /// is to be settled. Says whether that was so; `None` when the channel has no such delivery.
+    /// is to be settled. `None` when the channel has no such delivery.
     async fn note_receipt(
         &self,
         channel: &ChannelName,
         id: DeliveryId,
         receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<Option<bool>>;
+    ) -> Result<Option<Noted>>;
 
     /// Claims up to `limit` routes of pending requests that are due, leased until `lease`.
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>>;

@@ -15,8 +15,8 @@ use hearback_core::{
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, MemoryStore, NewRequest, Page, RequestQuery,
-        RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
+        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, MemoryStore, NewRequest, Noted, Page,
+        RequestQuery, RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
     },
 };
 
@@ -240,9 +240,9 @@ store! {
             id: DeliveryId,
             receipt: &Receipt,
             now: Timestamp,
-        ) -> Result<Option<bool>> {
+        ) -> Result<Option<Noted>> {
             let noted = self.memory.note_receipt(channel, id, receipt, now).await?;
-            if noted == Some(true) {
+            if noted.as_ref().is_some_and(|noted| noted.is_news) {
                 self.world.causes.is_out(id, self.world.now());
             }
             Ok(noted)

@@ -14,8 +14,8 @@ use hearback_core::{
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteAdvance,
-        RouteClaim, SendClaim, SettleClaim, SettleResult, Store,
+        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Noted, Page, RequestQuery,
+        RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Store,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -162,7 +162,7 @@ gate! {
     responses(id: RequestId, after: Option<ResponseId>, limit: usize) -> Page<Response>;
     deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
     finish_send(end: FinishedSend) -> ();
-    note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<bool>;
+    note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<Noted>;
     finish_route(step: RouteAdvance) -> ();
     hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     hasten_all_routes(due: Timestamp) -> u64;

@@ -17,7 +17,7 @@ fn unknown() -> DeliveryState {
 
 async fn note(world: &World, delivery: &Delivery, text: &str) -> bool {
     let noted = world.store.note_receipt(&world.channel, delivery.id, &receipt(text), world.now()).await;
-    noted.unwrap().expect("it is on the channel")
+    noted.unwrap().expect("it is on the channel").is_news
 }
 
 /// A request with its delivery in this state; `None` leaves an attempt in it.

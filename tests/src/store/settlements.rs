@@ -84,7 +84,7 @@ pub async fn what_is_in_doubt_ends_unknown_whatever_came_after(harness: &dyn Har
         let due = world.store.claim_settlements(world.now(), lease, 10).await.unwrap();
         assert_eq!((due.claimed.len(), due.next_due), (0, None));
         let noted = world.store.note_receipt(&world.channel, delivery.id, &receipt("r1"), world.now()).await;
-        assert_eq!(noted.unwrap(), Some(true));
+        assert!(noted.unwrap().is_some_and(|noted| noted.is_news && noted.address == delivery.address));
         let due = world.store.claim_settlements(world.now(), lease, 10).await.unwrap();
         assert_eq!(due.claimed.len(), 1, "now the person can be told");
         world.store.finish_settlement(delivery.id, lease, SettleResult::Settled).await.unwrap();

@@ -200,8 +200,13 @@ async fn a_receipt_that_turns_up_late_makes_an_unknown_delivery_sent_and_settled
     };
     assert_eq!(world.hub.accept(sent(1)).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(world.statuses(&request).await, [Unknown, Sent], "another channel's word changes nothing");
+    // A device can be faster than the word of what was sent to it.
+    let (from, channel) = (address("ana"), world.channel.name().clone());
+    let seen = Inbound::Acknowledged { channel, from, receipt: receipt.clone(), read: false };
+    world.hub.accept(seen).await.unwrap();
+    assert_eq!(world.statuses(&request).await, [Unknown, Sent]);
     world.hub.accept(sent(0)).await.unwrap();
-    assert_eq!(world.statuses(&request).await, [Sent, Sent]);
+    assert_eq!(world.statuses(&request).await, [Delivered, Sent]);
     world.answer(&request, 0, json!("approved")).await;
     world.until(&request, &[Settled, Settled]).await;
     assert!(world.channel.sent()[0].ending.is_some());

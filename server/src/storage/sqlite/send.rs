@@ -7,7 +7,7 @@ use hearback_core::{
     channel::{Address, ChannelName, Receipt},
     feedback::{Attempt, Delivery, DeliveryState, Request},
     id::{DeliveryId, RequestId, UserId},
-    store::{Claims, FinishedSend, SendClaim},
+    store::{Claims, FinishedSend, Noted, SendClaim},
 };
 
 use super::{
@@ -193,23 +193,25 @@ pub(super) struct NoteReceipt {
 }
 
 impl Write for NoteReceipt {
-    type Answer = Option<bool>;
+    type Answer = Option<Noted>;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<Option<bool>, Fault> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Option<Noted>, Fault> {
         let noted = sqlx::query(NOTE)
             .bind(self.id.uuid())
             .bind(self.channel.as_str())
             .bind(self.receipt.as_str())
             .bind(self.now.micros())
-            .execute(&mut *unit.writer)
+            .fetch_optional(&mut *unit.writer)
             .await?;
-        if noted.rows_affected() == 0 {
+        let Some(row) = noted else {
             let known = sqlx::query(IS_ON).bind(self.id.uuid()).bind(self.channel.as_str());
-            return Ok(known.fetch_optional(&mut *unit.writer).await?.map(|_| false));
-        }
+            let known = known.fetch_optional(&mut *unit.writer).await?;
+            return known.map(|row| Ok(Noted { address: rows::parsed(&row, "address")?, is_news: false })).transpose();
+        };
+        let address = rows::parsed(&row, "address")?;
         let hasten = sqlx::query(HASTEN_FOR).bind(self.id.uuid()).bind(self.now.micros());
         hasten.execute(&mut *unit.writer).await?;
-        Ok(Some(true))
+        Ok(Some(Noted { address, is_news: true }))
     }
 }
 
@@ -287,8 +289,8 @@ pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = 
     settle_due_at = (SELECT ?4 FROM feedback_requests r WHERE r.id = deliveries.request_id AND r.status <> 'pending'), \
     settle_tries = 0 WHERE id = ?1 AND channel = ?2 \
     AND status IN ('queued', 'sending', 'failed', 'skipped', 'unknown') \
-    AND EXISTS (SELECT 1 FROM attempts WHERE delivery_id = ?1)";
-pub(super) const IS_ON: &str = "SELECT 1 FROM deliveries WHERE id = ?1 AND channel = ?2";
+    AND EXISTS (SELECT 1 FROM attempts WHERE delivery_id = ?1) RETURNING address";
+pub(super) const IS_ON: &str = "SELECT address FROM deliveries WHERE id = ?1 AND channel = ?2";
 // The end of the attempt will find the delivery changed, so the route does not hear of it from there.
 pub(super) const HASTEN_FOR: &str = "UPDATE asked SET route_due_at = min(coalesce(route_due_at, ?2), ?2) \
     WHERE (user_id, status, created_event) IN (SELECT d.user_id, r.status, r.created_event \

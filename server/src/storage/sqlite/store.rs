@@ -11,8 +11,8 @@ use hearback_core::{
     id::{DeliveryId, RequestId, ResponseId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Page, RequestQuery, RouteAdvance,
-        RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store,
+        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Noted, Page, RequestQuery,
+        RouteAdvance, RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store,
     },
 };
 use sqlx::sqlite::SqliteRow;
@@ -127,7 +127,7 @@ impl Store for SqliteStorage {
         id: DeliveryId,
         receipt: &Receipt,
         now: Timestamp,
-    ) -> Result<Option<bool>> {
+    ) -> Result<Option<Noted>> {
         self.queue.write(NoteReceipt { channel: channel.clone(), id, receipt: receipt.clone(), now }).await
     }
 
