@@ -64,6 +64,19 @@ async fn an_address_is_given_once_confirmed_and_seen_by_both() {
 }
 
 #[tokio::test]
+async fn a_new_address_on_a_channel_takes_the_place_of_the_one_before() {
+    let server = hub().await;
+    let (ana, ben) = (server.register("ana").await, server.register("ben").await);
+    for address in ["a-slip", "desk-7"] {
+        assert_eq!(ana.post(&path(&ben).await, at("desk", address)).await.status, StatusCode::CREATED);
+    }
+    let only = json!([{"channel": "desk", "address": "desk-7", "confirmed": true}]);
+    assert_eq!(ben.get("/api/me/addresses").await.body["items"], only);
+    let freed = ana.post(&path(&ana).await, at("desk", "a-slip")).await;
+    assert_eq!(freed.status, StatusCode::CREATED, "it is nobody's any more");
+}
+
+#[tokio::test]
 async fn nobody_is_asked_to_sign_in() {
     let server = hub().await;
     let ana = server.register("ana").await;

@@ -171,8 +171,8 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
     };
     // Known before the hub hears of it, which asks at once.
     match &event {
-        Event::Connected { address } => channel.presence.connected(address),
-        Event::Disconnected { address } => channel.presence.disconnected(address),
+        Event::Connected { address } => channel.presence.note(&id, address, true),
+        Event::Disconnected { address } => channel.presence.note(&id, address, false),
         _ => {}
     }
     let accepted = inbox.accept(event.inbound(channel.name().clone(), id)).await;

@@ -127,9 +127,6 @@ impl<'a> Body<'a> {
     /// What settles `what`, by a plug-in with this `text_max`: a sentence that is longer stays out, and the rest is said.
     #[must_use]
     pub fn settling(what: &Settlement<'a>, text_max: Option<u32>) -> Self {
-        let sentence = format!("This question is closed: {}.", what.ending.sentence());
-        let length = sentence.chars().count();
-        let fits = text_max.is_none_or(|max| usize::try_from(max).is_ok_and(|max| length <= max));
         // The request may have been read before it ended; what is told is the ending that is to be shown.
         let request = what.request.clone().ended(what.ending.clone());
         Self::Settle {
@@ -137,7 +134,7 @@ impl<'a> Body<'a> {
             to: what.to,
             receipt: what.receipt.as_str(),
             request: Box::new((&request).into()),
-            text: if fits { sentence } else { "This question is closed.".into() },
+            text: what.ending.closing(text_max),
         }
     }
 

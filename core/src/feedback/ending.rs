@@ -83,6 +83,14 @@ impl Ending {
         }
     }
 
+    /// What is told in place of a question that was sent: with the sentence, where a text of that length is taken.
+    #[must_use]
+    pub fn closing(&self, text_max: Option<u32>) -> String {
+        let whole = format!("This question is closed: {}.", self.sentence());
+        let fits = text_max.is_none_or(|max| whole.chars().count() <= max as usize);
+        if fits { whole } else { "This question is closed.".into() }
+    }
+
     /// One sentence for the person who comes too late: who answered and where, or that it is over.
     #[must_use]
     pub fn sentence(&self) -> String {

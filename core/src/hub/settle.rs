@@ -108,7 +108,7 @@ async fn tell(
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let notice = Outbound {
                 id: delivery.id.uuid(),
-                content: Content::Notice { text: format!("This question is closed: {}.", ending.sentence()) },
+                content: Content::Notice { text: ending.closing(channel.capabilities().text_max) },
                 answer_url: None,
                 thread: channel.capabilities().threads.then(|| receipt.clone()),
                 locale: None,

@@ -143,6 +143,20 @@ async fn a_question_that_is_gone_when_it_is_settled_is_no_fault_of_its_channel()
 }
 
 #[tokio::test]
+async fn where_nothing_can_be_edited_the_notice_is_no_longer_than_the_channel_takes() {
+    for (text_max, expected) in [(None, "This question is closed: ana already"), (Some(30), "This question is closed.")]
+    {
+        let world = World::new(Capabilities { edit: false, text_max, ..MemoryChannel::CAPABILITIES });
+        let request = world.ask_ana(json!({})).await;
+        world.until(&request, &[Sent]).await;
+        world.answer(&request, 0, json!("approved")).await;
+        world.until(&request, &[Settled]).await;
+        let sent = world.channel.sent();
+        assert!(sent[1].what.text().starts_with(expected), "{sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_does_not_wait_for_a_channel_that_hangs() {
     let mut world = World::two();
     world.channel.hang_next();

@@ -42,6 +42,8 @@ impl Write for AddAddress {
             let owner = people::user(&row)?;
             return Ok(if owner.id == *user { AddressAdded::Theirs } else { AddressAdded::Taken(owner) });
         }
+        let others = sqlx::query(REPLACED).bind(user.uuid()).bind(channel.as_str()).bind(address.as_str());
+        others.execute(&mut *unit.writer).await?;
         sqlx::query(ADD)
             .bind(user.uuid())
             .bind(channel.as_str())
@@ -55,6 +57,9 @@ impl Write for AddAddress {
 
 pub(super) const OF: &str =
     "SELECT channel, address, confirmed FROM addresses WHERE user_id = ?1 ORDER BY channel, address";
+// A route has one stop for a channel, so the newest address takes the place of the one before.
+pub(super) const REPLACED: &str =
+    "DELETE FROM addresses WHERE user_id = ?1 AND channel = ?2 AND address <> ?3 AND confirmed = 1";
 // One that waits for its confirmation is confirmed by it.
 pub(super) const ADD: &str = "INSERT INTO addresses (user_id, channel, address, confirmed) VALUES (?1, ?2, ?3, 1) \
     ON CONFLICT (user_id, channel, address) DO UPDATE SET confirmed = 1";

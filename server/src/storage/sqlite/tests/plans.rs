@@ -80,6 +80,7 @@ fn statements() -> Vec<(&'static str, String)> {
         accounts::KEPT,
         accounts::KEEP,
         addresses::OF,
+        addresses::REPLACED,
         addresses::ADD,
         addresses::HASTEN,
         sign_ins::ENDS,
