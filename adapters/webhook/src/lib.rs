@@ -28,4 +28,4 @@ pub mod signature;
 mod tests;
 
 pub use channel::{Webhook, WebhookAdapter};
-pub use check::{Check, CheckOptions, Ear, Outcome, Report};
+pub use check::{Check, CheckOptions, EventListener, Outcome, Report};

@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     error::{Result, Retry},
     feedback::{Delivery, DeliveryState},
-    id::{DeliveryId, UserId},
+    id::{DeliveryId, RequestId, UserId},
     store::{RouteAdvance, RouteClaim},
 };
 
@@ -169,7 +169,7 @@ impl Hub {
     /// A delivery that is due now.
     pub(super) fn delivery(
         &self,
-        request_id: crate::id::RequestId,
+        request_id: RequestId,
         user_id: UserId,
         (channel, address): Stop,
         due: Timestamp,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use hearback_adapters::webhook::{Check, CheckOptions, Ear, settings::parse_url};
+use hearback_adapters::webhook::{Check, CheckOptions, EventListener, settings::parse_url};
 use hearback_core::{
     channel::{Address, Callback},
     clock::SystemClock,
@@ -148,7 +148,7 @@ async fn check(options: Options, sources: &Sources) -> Result<bool, String> {
     if let Some(answer) = answer {
         let _ = writeln!(io::stderr(), "Answer one of the questions that come. The check waits {answer} s for it.");
     }
-    let listening = tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint(check.ear())));
+    let listening = tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint(check.listener())));
     let report = check.run().await;
     listening.abort();
     // A reader that has seen enough closes the pipe; the exit code tells the rest.
@@ -158,14 +158,14 @@ async fn check(options: Options, sources: &Sources) -> Result<bool, String> {
 }
 
 /// Hands what is posted to the check.
-fn endpoint(ear: Arc<Ear>) -> impl Endpoint<Output = Response> + 'static {
+fn endpoint(listener: Arc<EventListener>) -> impl Endpoint<Output = Response> + 'static {
     make(move |mut request: Request| {
-        let ear = ear.clone();
+        let listener = listener.clone();
         async move {
             let body = request.take_body().into_bytes_limit(BODY_MAX).await?;
             let (method, headers) = (request.method().clone(), request.headers().clone());
             let call = Callback { method, tail: String::new(), query: String::new(), headers, body };
-            Ok::<_, poem::Error>(callbacks::response(ear.take(&call)))
+            Ok::<_, poem::Error>(callbacks::response(listener.take(&call)))
         }
     })
     .map_to_response()

@@ -41,7 +41,7 @@ pub(super) async fn run(caller: &Caller) -> Report {
         report.skip("everything else", "without an answer to `probe` nothing can be said");
         return report;
     };
-    caller.ear.declare(declared);
+    caller.listener.declare(declared);
     signatures(caller, &mut report).await;
     bodies(caller, &mut report).await;
     let (mut shown, mut late) = (Vec::new(), Vec::new());
@@ -153,7 +153,7 @@ fn user() -> UserRef {
 }
 
 fn sending(caller: &Caller, delivery: Uuid) -> Sending<'_> {
-    caller.ear.sending(delivery);
+    caller.listener.sending(delivery);
     Sending { delivery, to: &caller.options.to, thread: None, locale: Some("en"), answer_url: None }
 }
 
@@ -166,7 +166,7 @@ fn taken(caller: &Caller, delivery: Uuid, answered: &Answered) -> Result<Option<
         error.detail().to_owned()
     })?;
     if let Some(receipt) = &receipt {
-        caller.ear.given(delivery, receipt.clone());
+        caller.listener.given(delivery, receipt.clone());
     }
     Ok(receipt)
 }
@@ -188,7 +188,7 @@ async fn note(
 
 /// Sends a question, with more in the message than is documented where there is more.
 async fn ask(caller: &Caller, request: &RequestDocument, delivery: Uuid, more: Value) -> Result<Answered, String> {
-    caller.ear.asking(request);
+    caller.listener.asking(request);
     let body =
         Body::Request { sending: sending(caller, delivery), person: &user(), request: Box::new(request.clone()) };
     let id = body.id(caller.clock.now());
@@ -270,7 +270,7 @@ async fn twice(caller: &Caller, report: &mut Report, declared: &Declared, late: 
     let both = async {
         let receipts = [once().await?, once().await?];
         // One that was called back counts like one that was answered.
-        let known = caller.ear.receipt(delivery);
+        let known = caller.listener.receipt(delivery);
         if receipts.iter().flatten().any(|receipt| Some(receipt) != known.as_ref()) {
             return Err("the receipts differ".into());
         }
@@ -313,7 +313,7 @@ async fn lengths(
 async fn settle(caller: &Caller, report: &mut Report, declared: &Declared, shown: &[Shown]) {
     let name =
         if declared.edit { "a question is settled, twice without harm" } else { "settle is done, or refused with 501" };
-    let Some(first) = shown.iter().find(|shown| caller.ear.receipt(shown.delivery).is_some()) else {
+    let Some(first) = shown.iter().find(|shown| caller.listener.receipt(shown.delivery).is_some()) else {
         return report.skip(name, "no question has a receipt");
     };
     let allowed: &[u16] = if declared.edit { &[200, 201, 202, 204] } else { &[200, 201, 202, 204, 501] };
@@ -330,7 +330,7 @@ async fn settle(caller: &Caller, report: &mut Report, declared: &Declared, shown
 
 async fn close(caller: &Caller, shown: &Shown, allowed: &[u16]) -> Result<String, String> {
     let Shown { delivery, request } = shown;
-    let Some(receipt) = caller.ear.receipt(*delivery) else { return Ok(String::new()) };
+    let Some(receipt) = caller.listener.receipt(*delivery) else { return Ok(String::new()) };
     let mut request = request.clone();
     request.status = hearback_core::feedback::Status::Cancelled;
     request.ended_at = Some(caller.clock.now());

@@ -17,7 +17,7 @@ pub(super) struct Late {
 /// Waits for the receipts of what was answered with 202: of all of it at the same time.
 pub(super) async fn receipts(caller: &Caller, report: &mut Report, late: Vec<Late>) {
     for Late { case, delivery, due } in late {
-        let outcome = if caller.ear.receives(delivery, due).await {
+        let outcome = if caller.listener.receives(delivery, due).await {
             Ok("202, and its receipt came".into())
         } else {
             Err(format!(
@@ -44,19 +44,19 @@ pub(super) async fn answers(caller: &Caller, report: &mut Report, declared: &Dec
     };
     let due = caller.clock.now().after(patience);
     let (inbound, receipts) = (declared.inbound, declared.receipts);
-    let all = move |heard: &super::ear::Heard| {
+    let all = move |heard: &super::listener::Heard| {
         (heard.answered.is_some() || !inbound) && (heard.is_acknowledged() || !receipts)
     };
-    caller.ear.until(due, all).await;
+    caller.listener.until(due, all).await;
     let none = |what: &str| format!("no {what} of what was sent came within {} s", patience.as_secs());
     if inbound {
-        let kind = caller.ear.look(|heard| heard.answered);
+        let kind = caller.listener.look(|heard| heard.answered);
         report.note(answer, kind.map(|kind| format!("as `{kind}`")).ok_or_else(|| none("`response` or `text`")));
     } else {
         report.skip(answer, "it does not declare inbound");
     }
     if receipts {
-        let is_acknowledged = caller.ear.look(super::ear::Heard::is_acknowledged);
+        let is_acknowledged = caller.listener.look(super::listener::Heard::is_acknowledged);
         report.note(seen, if is_acknowledged { Ok(String::new()) } else { Err(none("`delivered` or `read`")) });
     } else {
         report.skip(seen, "it does not declare receipts");
@@ -66,19 +66,19 @@ pub(super) async fn answers(caller: &Caller, report: &mut Report, declared: &Dec
 /// What can be said of all that came: whether it was as it must be, and whether it comes again when it was not taken.
 pub(super) async fn events(caller: &Caller, report: &mut Report) {
     let (good, again) = ("every event is signed, and as documented", "an event that is answered with 503 comes again");
-    if caller.ear.look(|heard| heard.first.is_none() && heard.faults.is_empty()) {
+    if caller.listener.look(|heard| heard.first.is_none() && heard.faults.is_empty()) {
         report.skip(good, "it posted nothing");
         return report.skip(again, "it posted nothing");
     }
-    if caller.ear.look(|heard| heard.first.is_some()) {
+    if caller.listener.look(|heard| heard.first.is_some()) {
         let due = caller.clock.now().after(caller.options.timeout);
-        let came = caller.ear.until(due, |heard| heard.first.as_ref().is_some_and(|first| first.again)).await;
+        let came = caller.listener.until(due, |heard| heard.first.as_ref().is_some_and(|first| first.again)).await;
         let lacking = "it did not come again with its webhook-id and a right signature";
         report.note(again, if came { Ok(String::new()) } else { Err(lacking.into()) });
     } else {
         report.skip(again, "nothing that it posted was taken");
     }
-    let faults = caller.ear.look(|heard| heard.faults.join("; "));
+    let faults = caller.listener.look(|heard| heard.faults.join("; "));
     // It repeats what came.
     let faults = asked(caller, What::Send).clean(&faults);
     report.note(good, if faults.is_empty() { Ok(String::new()) } else { Err(faults) });

@@ -1,8 +1,8 @@
 //! The cases that a plug-in must stand, for `hearback check-plugin`.
 
 mod cases;
-mod ear;
 mod later;
+mod listener;
 mod report;
 
 use std::{
@@ -24,7 +24,7 @@ use hearback_core::{
 use http::HeaderMap;
 use tokio::select;
 
-pub use ear::Ear;
+pub use listener::EventListener;
 pub use report::{Case, Outcome, Report};
 
 use crate::{
@@ -41,7 +41,7 @@ pub struct CheckOptions {
     pub to: Address,
     /// The name of the channel in the messages.
     pub channel: ChannelName,
-    /// The `callback_url` in the messages. Whoever checks listens there, and gives what comes to [`Check::ear`].
+    /// The `callback_url` in the messages. Whoever checks listens there, and gives what comes to [`Check::listener`].
     pub callback_url: String,
     /// Private networks that may be called.
     pub outbound_allow: Networks,
@@ -69,15 +69,16 @@ impl Check {
     pub fn new(url: &str, secret: &Secret, options: CheckOptions, clock: Arc<dyn Clock>) -> Result<Self, FieldError> {
         let (url, key) = (parse_url(url)?, parse_secret(secret)?);
         let client = Client::new(url, key, options.outbound_allow.clone(), clock.clone(), options.timeout)?;
-        let ear = Ear::new(parse_secret(secret)?, options.channel.clone(), options.to.clone(), clock.clone());
-        let (ids, ear) = (Ids::random(clock.clone()), Arc::new(ear));
-        Ok(Self(Caller { client, options, clock, ids, ear, address_unknown: AtomicBool::default() }))
+        let listener =
+            EventListener::new(parse_secret(secret)?, options.channel.clone(), options.to.clone(), clock.clone());
+        let (ids, listener) = (Ids::random(clock.clone()), Arc::new(listener));
+        Ok(Self(Caller { client, options, clock, ids, listener, address_unknown: AtomicBool::default() }))
     }
 
     /// What is to be given every call that comes to the callback URL.
     #[must_use]
-    pub fn ear(&self) -> Arc<Ear> {
-        self.0.ear.clone()
+    pub fn listener(&self) -> Arc<EventListener> {
+        self.0.listener.clone()
     }
 
     /// Runs every case. It sends about ten messages to the address of the options, and closes the questions among them.
@@ -94,7 +95,7 @@ struct Caller {
     options: CheckOptions,
     clock: Arc<dyn Clock>,
     ids: Ids,
-    ear: Arc<Ear>,
+    listener: Arc<EventListener>,
     /// Whether a sending was refused with 404.
     address_unknown: AtomicBool,
 }

@@ -24,7 +24,7 @@ use super::{
     key,
 };
 use crate::{
-    Check, CheckOptions, Ear, Outcome, Report,
+    Check, CheckOptions, EventListener, Outcome, Report,
     signature::{ID, Key, SIGNATURE, TIMESTAMP},
 };
 
@@ -68,10 +68,10 @@ async fn report(handler: impl Fn(&Call) -> Script + Send + Sync + 'static) -> Re
 /// The same of a plug-in that can post events: it is called with the message, and with what takes them.
 async fn calling_back(
     answer: Option<Duration>,
-    handler: impl Fn(&Call, &Ear) -> Script + Send + Sync + 'static,
+    handler: impl Fn(&Call, &EventListener) -> Script + Send + Sync + 'static,
 ) -> Report {
-    let ear: Arc<OnceLock<Arc<Ear>>> = Arc::default();
-    let heard = ear.clone();
+    let listener: Arc<OnceLock<Arc<EventListener>>> = Arc::default();
+    let heard = listener.clone();
     let plugin = Plugin::handled(move |call| handler(call, heard.get().unwrap())).await;
     let options = CheckOptions {
         to: ana(),
@@ -83,8 +83,8 @@ async fn calling_back(
     };
     let clock = Arc::new(ManualClock::at(Timestamp::from_micros(NOW * 1_000_000)));
     let check = Check::new(&plugin.url(), &SECRET.into(), options, clock.clone()).unwrap();
-    let heard = check.ear();
-    ear.set(heard.clone()).unwrap();
+    let heard = check.listener();
+    listener.set(heard.clone()).unwrap();
     let mut run = pin!(check.run());
     loop {
         if let Poll::Ready(report) = poll!(&mut run) {
@@ -201,7 +201,7 @@ async fn an_address_that_is_not_known_is_told_from_other_refusals() {
 }
 
 /// Tells the check something, as often as it is not taken and `tries` allow.
-fn tell(ear: &Ear, key: &Key, id: &str, event: &Value, tries: usize) {
+fn tell(listener: &EventListener, key: &Key, id: &str, event: &Value, tries: usize) {
     let body = event.to_string();
     let (signature, time) = (key.sign(id, NOW, body.as_bytes()), NOW.to_string());
     let pairs = [(ID, id), (TIMESTAMP, &time), (SIGNATURE, &signature)];
@@ -209,7 +209,7 @@ fn tell(ear: &Ear, key: &Key, id: &str, event: &Value, tries: usize) {
     let (tail, query, body) = ("events".into(), String::new(), body.into());
     let call = Callback { method: Method::POST, tail, query, headers, body };
     for _ in 0..tries {
-        let reply = ear.take(&call);
+        let reply = listener.take(&call);
         if reply.status != StatusCode::SERVICE_UNAVAILABLE {
             return;
         }
@@ -222,12 +222,12 @@ fn late(
     declared: Value,
     tries: usize,
     events: impl Fn(&Value) -> Vec<Value> + Send + Sync + 'static,
-) -> impl Fn(&Call, &Ear) -> Script + Send + Sync + 'static {
+) -> impl Fn(&Call, &EventListener) -> Script + Send + Sync + 'static {
     let (plugin, count) = (good(declared), AtomicUsize::default());
-    move |call, ear| match plugin(call) {
+    move |call, listener| match plugin(call) {
         Script::Answer(200, _, body) if body.contains(r#""receipt""#) => {
             for event in events(&call.json()) {
-                tell(ear, &key(), &format!("evt_{}", count.fetch_add(1, Ordering::Relaxed)), &event, tries);
+                tell(listener, &key(), &format!("evt_{}", count.fetch_add(1, Ordering::Relaxed)), &event, tries);
             }
             answer(202, &json!({}))
         }
@@ -295,9 +295,9 @@ async fn one_that_tells_an_event_once_fails() {
 async fn one_that_forges_a_signature_fails() {
     let plugin = good(json!({}));
     let other = Key::parse(&Secret::from("whsec_bm90IHRoZSBzZWNyZXQgb2YgdGhlIGh1Yg==")).unwrap();
-    let report = calling_back(None, move |call, ear| match plugin(call) {
+    let report = calling_back(None, move |call, listener| match plugin(call) {
         Script::Answer(200, _, body) if body.contains(r#""receipt""#) => {
-            tell(ear, &other, "evt_1", &receipt(&call.json()), 2);
+            tell(listener, &other, "evt_1", &receipt(&call.json()), 2);
             answer(202, &json!({}))
         }
         script => script,

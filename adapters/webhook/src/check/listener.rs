@@ -29,7 +29,7 @@ use crate::{
 const FAULTS_MAX: usize = 3;
 
 /// Takes what the plug-in posts to the `callback_url` of a check.
-pub struct Ear {
+pub struct EventListener {
     key: Key,
     channel: ChannelName,
     to: Address,
@@ -38,9 +38,9 @@ pub struct Ear {
     changed: watch::Sender<()>,
 }
 
-impl std::fmt::Debug for Ear {
+impl std::fmt::Debug for EventListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Ear")
+        f.write_str("EventListener")
     }
 }
 
@@ -84,7 +84,7 @@ impl Heard {
     }
 }
 
-impl Ear {
+impl EventListener {
     pub(super) fn new(key: Key, channel: ChannelName, to: Address, clock: Arc<dyn Clock>) -> Self {
         Self { key, channel, to, clock, heard: Mutex::default(), changed: watch::Sender::new(()) }
     }
