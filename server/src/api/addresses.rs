@@ -88,8 +88,8 @@ impl AddressesApi {
     /// Give a person an address
     ///
     /// It counts as confirmed: what is asked of the person goes there from now on, also what nobody could deliver before, and
-    /// what comes from there is believed to be theirs. It takes the place of the one that they had on that channel. Giving the same
-    /// one again is answered the same. For administrators.
+    /// what comes from there is believed to be theirs. It takes the place of the one that they had on that channel. Giving the
+    /// same one again is answered the same. For administrators.
     #[oai(path = "/users/:id/addresses", method = "post", operation_id = "add_address")]
     async fn add(
         &self,
