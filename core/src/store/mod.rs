@@ -295,8 +295,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>>;
 
     /// Carries a route on. Does nothing when the lease was lost or the request has ended: then whatever happened meanwhile
-    /// has made it due again. What has hastened it meanwhile still holds. When with it everybody's route is exhausted for the first time, appends the event
-    /// `Undeliverable`.
+    /// has made it due again. What has hastened it meanwhile still holds. When with it everybody's route is exhausted for the
+    /// first time, appends the event `Undeliverable`.
     async fn finish_route(&self, step: RouteAdvance) -> Result<()>;
 
     /// Lets the routes of pending requests that have something out at `address` be looked at by `due` at the latest.

@@ -117,7 +117,8 @@ pub(super) const SETTLE_TAIL: &str = ") UPDATE deliveries SET \
     FROM given WHERE deliveries.request_id = given.request_id \
     AND deliveries.status IN ('queued', 'skipped', 'sent', 'delivered', 'read')";
 pub(super) const ASKED_HEAD: &str = "WITH given (user_id, created_event, status) AS (";
-pub(super) const ASKED_TAIL: &str = ") UPDATE asked SET status = given.status, route_due_at = NULL, route_lease = NULL FROM given \
+pub(super) const ASKED_TAIL: &str = ") UPDATE asked SET status = given.status, route_due_at = NULL, route_lease = NULL \
+    FROM given \
     WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
 pub(super) const DUE: &str = concat!(
     "SELECT ",

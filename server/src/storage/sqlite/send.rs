@@ -265,7 +265,8 @@ pub(super) const DUE: &str = concat!(
     " FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.due_at, d.id LIMIT ?1"
 );
 pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
-pub(super) const LEASE_TAIL: &str = ") UPDATE deliveries SET status = 'sending', due_at = given.lease, reason = NULL FROM given WHERE deliveries.id = given.id";
+pub(super) const LEASE_TAIL: &str = ") UPDATE deliveries SET status = 'sending', due_at = given.lease, reason = NULL \
+    FROM given WHERE deliveries.id = given.id";
 pub(super) const STATES: &str = "SELECT d.id, d.user_id, d.status, d.due_at, d.not_before, d.receipt, d.reason, d.in_doubt, \
     r.created_event, r.status AS request_status \
     FROM deliveries d CROSS JOIN feedback_requests r ON r.id = d.request_id WHERE d.id IN (";
