@@ -6,32 +6,32 @@ use futures_util::StreamExt;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest};
 
-use crate::hub::Hub;
-
-const SOCKETS: u64 = 1000;
+use crate::{database::Kind, hub::Hub, process};
 
 pub(crate) struct Figures {
+    count: u64,
     socket: u64,
     yardstick: u64,
 }
 
-pub(crate) async fn measure(hub: &Hub) -> Figures {
+pub(crate) async fn measure(count: u64) -> Figures {
+    let hub = Hub::start(Kind::Sqlite.fresh().await).await;
+    let resident = || process::resident(hub.pid());
     // The yardstick first: connections that have made one call and stay open.
-    let before = hub.resident();
-    let address = hub.url.trim_start_matches("http://").to_owned();
+    let before = resident();
     let mut idle = Vec::new();
-    for _ in 0..SOCKETS {
-        let mut connection = TcpStream::connect(&address).await.unwrap();
-        connection.write_all(format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    for _ in 0..count {
+        let mut connection = TcpStream::connect(hub.address).await.unwrap();
+        connection.write_all(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await.unwrap();
         connection.readable().await.unwrap();
         idle.push(connection);
     }
-    let yardstick = hub.resident().saturating_sub(before) / SOCKETS;
+    let yardstick = resident().saturating_sub(before) / count;
 
-    let before = hub.resident();
+    let before = resident();
     let mut sockets = Vec::new();
-    for _ in 0..SOCKETS {
-        let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    for _ in 0..count {
+        let mut request = format!("ws://{}/ws", hub.address).into_client_request().unwrap();
         let bearer = format!("Bearer {}", hub.person).parse().unwrap();
         request.headers_mut().insert("authorization", bearer);
         let (mut socket, _) = connect_async(request).await.unwrap();
@@ -39,13 +39,14 @@ pub(crate) async fn measure(hub: &Hub) -> Figures {
         socket.next().await.unwrap().unwrap();
         sockets.push(socket);
     }
-    Figures { socket: hub.resident().saturating_sub(before) / SOCKETS, yardstick }
+    Figures { count, socket: resident().saturating_sub(before) / count, yardstick }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { socket, yardstick } = self;
-        writeln!(f, "  {socket} bytes of resident memory each, of {SOCKETS}")?;
+        let Self { count, socket, yardstick } = self;
+        writeln!(f, "memory of an idle socket")?;
+        writeln!(f, "  {socket} bytes of resident memory each, of {count}")?;
         writeln!(f, "  yardstick, an idle HTTP connection in the same run: {yardstick} bytes")?;
         #[expect(clippy::cast_precision_loss, reason = "a ratio to one digit")]
         let ratio = *socket as f64 / (*yardstick).max(1) as f64;

@@ -32,6 +32,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// This moment, `span` earlier; stops at the beginning of time instead of overflowing.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// How long it is from `earlier` to this moment; zero when it is not later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -1,5 +1,7 @@
 //! The ordered log of facts, and the bus that carries new ones to those who listen.
 
+mod work;
+
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -16,7 +18,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tokio::sync::mpsc;
 
-use crate::{clock::Timestamp, feedback::Request, id::RequestId, person::Reader};
+pub use work::{Work, WorkError};
+
+use crate::{
+    clock::Timestamp,
+    feedback::Request,
+    id::{DeliveryId, RequestId, ResponseId},
+    person::Reader,
+};
 
 /// The place of an event in the log. Ids follow commit order: whoever has read up to one has missed nothing before it.
 /// As JSON an opaque text.
@@ -74,6 +83,21 @@ pub enum EventKind {
     Undeliverable,
     /// The request ended: answered, expired or cancelled, as the request itself tells.
     Ended,
+    /// This delivery of the request changed. It is read by itself, as it stands then.
+    Delivery(DeliveryId),
+    /// This response to the request was recorded.
+    Response(ResponseId),
+}
+
+/// Why a place cannot be read on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCursor {
+    /// The log has not come that far: the hub never gave this place.
+    #[error("this place is not in the log")]
+    Unknown,
+    /// Events after it have been removed by their age, so that a reader would miss them.
+    #[error("the log does not reach back to this place any more")]
+    Expired,
 }
 
 /// One fact in the log.
@@ -90,10 +114,11 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whom it concerns: the people asked, and the token that asked; that nobody was reached, the token alone.
+    /// Whom it concerns: that a request was put and that it ended, the people asked and the token that asked; what happens
+    /// between, the token alone.
     pub fn readers(&self) -> impl Iterator<Item = Reader> + '_ {
-        let told = move |reader: &Reader| self.kind != EventKind::Undeliverable || matches!(reader, Reader::Token(_));
-        self.request.readers().filter(told)
+        let for_all = matches!(self.kind, EventKind::Created | EventKind::Ended);
+        self.request.readers().filter(move |reader| for_all || matches!(reader, Reader::Token(_)))
     }
 }
 
@@ -104,6 +129,8 @@ pub enum Topic {
     Reader(Reader),
     /// Every event of one request.
     Request(RequestId),
+    /// The ending of one request, and nothing before it.
+    Ending(RequestId),
 }
 
 /// How many events wait for a slow listener before it is told to read the log instead.
@@ -122,6 +149,7 @@ struct Listener {
 pub struct Bus {
     topics: Mutex<HashMap<Topic, HashMap<u64, Listener>>>,
     numbers: AtomicU64,
+    woken: work::Woken,
 }
 
 impl fmt::Debug for Bus {
@@ -135,8 +163,8 @@ impl Bus {
     /// event id tells it apart.
     #[must_use]
     pub fn listen(self: &Arc<Self>, topic: Topic) -> Listening {
-        // A request has three events in its life, so its waiters need no room for more.
-        let backlog = if matches!(topic, Topic::Request(_)) { 3 } else { LISTENER_BACKLOG };
+        // A request ends once, so those who wait for it need no room for more.
+        let backlog = if matches!(topic, Topic::Ending(_)) { 1 } else { LISTENER_BACKLOG };
         let (tx, rx) = mpsc::channel(backlog);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let lagged = Arc::new(AtomicBool::new(false));
@@ -155,8 +183,9 @@ impl Bus {
             return;
         }
         for event in events {
-            let request = Topic::Request(event.request.id);
-            for topic in event.readers().map(Topic::Reader).chain([request]) {
+            let of_request = [Topic::Request(event.request.id)];
+            let of_ending = (event.kind == EventKind::Ended).then_some(Topic::Ending(event.request.id));
+            for topic in event.readers().map(Topic::Reader).chain(of_request).chain(of_ending) {
                 for listener in topics.get(&topic).into_iter().flat_map(HashMap::values) {
                     // A listener that lost one event gets no later one, or it would read past the hole.
                     if !listener.lagged.load(Ordering::Acquire) && listener.tx.try_send(event.clone()).is_err() {

@@ -64,6 +64,10 @@ id! {
     UserId;
     /// An agent's service token.
     TokenId;
+    /// A call to the asker.
+    CallbackId;
+    /// One run of the program: a new one at every start.
+    ServerId;
 }
 
 /// Gives out new ids, each greater than the one before, so that lists in the order of ids are in the order of creation.

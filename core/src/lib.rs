@@ -7,6 +7,7 @@
 //! | [`channel`] | the contract of a channel, what goes out over it and what comes in |
 //! | [`layer`] | what surrounds every channel: trace, metrics, guard, breaker, limit, timeout |
 //! | [`hub`] | the orchestrator: create, dispatch, respond, settle, expire, supervise |
+//! | [`callback`] | what the asker is told at its `callback_url`, and the port that calls it |
 //! | [`store`] | the storage port, as atomic use cases, with an in-memory store |
 //! | [`vault`] | the port for secrets and durable adapter state |
 //! | [`event`] | the ordered log that sockets and streams are fed from |
@@ -14,6 +15,7 @@
 //! | [`network`] | which addresses may be called on somebody's word |
 //! | [`clock`], [`id`], [`error`], [`secret`] | time, identity, faults and what must not be printed |
 
+pub mod callback;
 pub mod channel;
 pub mod clock;
 pub mod error;

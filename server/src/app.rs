@@ -60,6 +60,8 @@ pub struct App {
     pub sockets: TaskTracker,
     /// The calls that wait for the ending of a request.
     pub parked: TaskTracker,
+    /// The streams of events.
+    pub streams: TaskTracker,
     /// The calls to channels, each until the work after its answer is done.
     pub callbacks: TaskTracker,
     /// Who calls.
@@ -92,6 +94,7 @@ impl App {
             websocket,
             sockets: TaskTracker::new(),
             parked: TaskTracker::new(),
+            streams: TaskTracker::new(),
             callbacks: TaskTracker::new(),
             auth,
             running: Running::default(),

@@ -5,6 +5,7 @@ pub mod api;
 pub mod app;
 pub mod ask;
 pub mod auth;
+pub mod callbacks;
 pub mod commands;
 pub mod config;
 pub mod digest;

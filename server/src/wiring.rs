@@ -1,6 +1,6 @@
 //! The only file that names concrete types: it puts the parts of the hub together, and takes them apart again.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use hearback_adapters::websocket::{Limits, Websocket};
 use hearback_core::{
@@ -31,9 +31,10 @@ use crate::{
     account::AccountStore,
     api,
     app::{App, Parts as AppParts},
+    callbacks::SignedCaller,
     commands::{Migration, welcome},
     config::Config,
-    storage::{Cipher, SecretKey, SqliteStorage, sqlite::migrate},
+    storage::{self, Cipher, SecretKey, SqlStorage, migrate},
 };
 
 /// How long the hub may take to stop: calls under way, sockets, attempts.
@@ -49,7 +50,7 @@ const WEBSOCKET: &str = "websocket";
 /// A hub that is running.
 pub struct Running {
     app: Arc<App>,
-    storage: Arc<SqliteStorage>,
+    storage: Arc<SqlStorage>,
     hub: JoinHandle<()>,
     server: JoinHandle<()>,
     /// Cancelled when the HTTP server is to take no more connections.
@@ -62,13 +63,10 @@ pub struct Running {
 ///
 /// `Config` when the database, the secret or the address cannot be had: what to do about it.
 pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> Result<Running> {
-    let secret = match &config.secret_key {
-        Some(text) => SecretKey::new(text.clone())?,
-        None => SecretKey::load_or_generate(config.data_dir())?,
-    };
+    let secret = secret(&config)?;
     let bus = Arc::new(Bus::default());
     let cipher = Arc::new(Cipher::new(&secret));
-    let storage = Arc::new(SqliteStorage::open(&config.database_url, bus.clone(), cipher).await?);
+    let storage = Arc::new(SqlStorage::open(&config.database_url, config.migrate, bus.clone(), cipher.clone()).await?);
     let bound = TcpListener::bind(config.bind).into_acceptor().await;
     let acceptor = bound.map_err(|error| cannot_listen(&config, &error))?;
     let address = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied());
@@ -81,6 +79,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let name = WEBSOCKET.parse().map_err(|_| Error::new(ErrorKind::Unexpected, "serve", "not a channel's name"))?;
     let websocket = Arc::new(Websocket::new(name, storage.clone(), bus.clone(), clock.clone(), limits));
     let channels = channels(&config, websocket.clone(), &clock, &storage)?;
+    let allow = config.outbound_allow.clone();
+    let caller = SignedCaller::new(storage.clone(), cipher, clock.clone(), allow, config.send_timeout);
     let hub = Hub::new(HubParts {
         store: storage.clone(),
         bus,
@@ -89,6 +89,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         ids: ids.clone(),
         page_url: config.link(""),
         send_timeout: config.send_timeout,
+        event_retention: Duration::from_hours(24 * u64::from(config.event_retention_days)),
+        caller: Arc::new(caller),
     });
     let stopping = CancellationToken::new();
     let app = App::new(AppParts {
@@ -134,20 +136,21 @@ impl Running {
 
     /// What is stored.
     #[must_use]
-    pub const fn storage(&self) -> &Arc<SqliteStorage> {
+    pub const fn storage(&self) -> &Arc<SqlStorage> {
         &self.storage
     }
 
-    /// Stops: `/readyz` turns 503, parked calls answer, sockets close with a reason, attempts under way end. Connections are
-    /// taken until the calls are answered and the sockets closed, and for `drain` at least.
+    /// Stops: `/readyz` turns 503, parked calls answer, sockets and streams close with a reason, attempts under way end.
+    /// Connections are taken until the calls are answered and the others closed, and for `drain` at least.
     pub async fn stop(self, drain: Duration) {
         let Self { app, storage, hub, server, closing } = self;
         app.stopping.cancel();
         app.sockets.close();
         app.parked.close();
+        app.streams.close();
         let ended = timeout(STOP_MAX, async {
             let close = async {
-                tokio::join!(sleep(drain), app.sockets.wait(), app.parked.wait());
+                tokio::join!(sleep(drain), app.sockets.wait(), app.parked.wait(), app.streams.wait());
                 closing.cancel();
                 let ended = server.await;
                 // No call comes any more. What is left is the work after answers.
@@ -170,7 +173,7 @@ fn channels(
     config: &Config,
     websocket: Arc<Websocket>,
     clock: &Arc<dyn Clock>,
-    storage: &Arc<SqliteStorage>,
+    storage: &Arc<SqlStorage>,
 ) -> Result<Channels> {
     let adapters = hearback_adapters::configurable();
     let parts = channel_parts(config, clock.clone(), storage.clone());
@@ -262,6 +265,50 @@ pub async fn migrate(config: &Config, migration: Migration) -> Result<String> {
         format!("{:04} {}: {state}", step.version, step.name)
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Writes what the database holds into a new file; the answer is for people.
+///
+/// # Errors
+///
+/// The file or the database: what to do about it.
+pub async fn backup(config: &Config, file: &Path) -> Result<String> {
+    storage::backup(&config.database_url, file).await?;
+    let secret = match config.secret_key {
+        Some(_) => "SECRET_KEY, which is set".to_owned(),
+        None => config.secret_path().display().to_string(),
+    };
+    Ok(format!("Everything is in {}. What is sealed in it opens with {secret}: keep that too.", file.display()))
+}
+
+/// Puts what a backup holds into an empty database; the answer is for people.
+///
+/// # Errors
+///
+/// The file or the database: what to do about it.
+pub async fn restore(config: &Config, file: &Path) -> Result<String> {
+    // A new key would open nothing of the backup.
+    let secret = match &config.secret_key {
+        Some(text) => SecretKey::new(text.clone())?,
+        None => SecretKey::load(config.data_dir())?.ok_or_else(|| {
+            let detail = format!(
+                "what is sealed in a backup opens only with the secret of the hub that made it: put its secret.key at {}, or \
+                 set SECRET_KEY",
+                config.secret_path().display()
+            );
+            Error::new(ErrorKind::Config, "restore", detail)
+        })?,
+    };
+    storage::restore(file, &config.database_url, &Cipher::new(&secret), SystemClock.now()).await?;
+    Ok(format!("What {} holds is in the database. Start the hub.", file.display()))
+}
+
+/// The hub's secret: what is configured, or what is kept beside the database.
+fn secret(config: &Config) -> Result<SecretKey> {
+    match &config.secret_key {
+        Some(text) => SecretKey::new(text.clone()),
+        None => SecretKey::load_or_generate(config.data_dir()),
+    }
 }
 
 /// Checks one `[channels.NAME]` table of `config` without any I/O.

@@ -96,6 +96,7 @@ fn an_empty_variable_counts_as_unset() {
 fn every_setting_can_come_from_the_file() {
     let toml = r#"
         database_url = "sqlite:///var/lib/hearback/hub.db"
+        migrate = "auto"
         secret_key = "0123456789abcdef0123456789abcdef"
         hearback_bind = "0.0.0.0:80"
         public_url = "https://ask.example.org/"
@@ -104,6 +105,7 @@ fn every_setting_can_come_from_the_file() {
         registration = "closed"
         access_token_minutes = 5
         refresh_token_days = 30
+        event_retention_days = 90
         send_timeout = 3
         outbound_allow = ["127.0.0.0/8", "fd00::/8"]
         max_websocket_connections_per_user = 0
@@ -178,7 +180,9 @@ fn a_database_url_with_options_is_refused_before_the_start() {
 #[test]
 fn every_wrong_value_is_named_with_what_is_allowed() {
     let wrong = [
-        ("DATABASE_URL", "postgres://localhost/hub", "has the scheme \"postgres\", and this version supports sqlite"),
+        ("DATABASE_URL", "mysql://localhost/hub", "has the scheme \"mysql\", and the hub knows sqlite and postgres"),
+        ("DATABASE_URL", "postgres://localhost/", "names no database"),
+        ("MIGRATE", "yes", "is none of the allowed words"),
         ("DATABASE_URL", "sqlite://", "names no file"),
         ("DATABASE_URL", "sqlite://data/", "names no file"),
         ("DATABASE_URL", "sqlite://:memory:", "names no file"),
@@ -190,6 +194,7 @@ fn every_wrong_value_is_named_with_what_is_allowed() {
         ("REGISTRATION", "sometimes", "is none of the allowed words"),
         ("ACCESS_TOKEN_MINUTES", "0", "is not between 1 and 525600"),
         ("REFRESH_TOKEN_DAYS", "a week", "is not a whole number"),
+        ("EVENT_RETENTION_DAYS", "0", "is not between 1 and 3650"),
         ("SEND_TIMEOUT", "10s", "is not a whole number"),
         ("OUTBOUND_ALLOW", "127.0.0.1", "has at place 1 what is no network in CIDR notation"),
         ("OUTBOUND_ALLOW", "10.0.0.0/8, localhost/8", "has at place 2 what is no network"),
@@ -205,6 +210,17 @@ fn every_wrong_value_is_named_with_what_is_allowed() {
         assert!(problem.starts_with(&format!("{name} (environment): {value:?} {detail}")), "{problem}");
         assert!(problem.contains(". Allowed: "), "{problem}");
     }
+}
+
+#[test]
+fn a_shared_database_needs_a_secret_that_is_set() {
+    let url = ("DATABASE_URL", "postgres://ana:a-secret@db.example/hub?sslmode=require");
+    let missing = "SECRET_KEY (environment): is missing: with a PostgreSQL database it has to be set";
+    assert!(problems("", "", &[url])[0].starts_with(missing));
+    let secret = ("SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    let Loaded { config, .. } = Setup::new("", "", &[url, secret]).load().unwrap();
+    let shown: Vec<_> = KEYS.iter().filter(|key| key.name == "DATABASE_URL").map(|key| key.shown(&config)).collect();
+    assert_eq!(shown, ["postgres://ana:***@db.example/hub"]);
 }
 
 #[test]
@@ -236,7 +252,7 @@ fn an_unknown_setting_of_the_file_is_refused_with_the_nearest_known_one() {
     let one = |start: &str| found.iter().find(|problem| problem.starts_with(start)).unwrap();
     assert!(one("databse_url").ends_with("line 1): is not a known setting; did you mean database_url?"));
     assert!(one("LOG_LEVEL").ends_with("line 2): is not a known setting; did you mean log_level?"));
-    assert!(one("zzz").contains("Allowed: database_url, secret_key"));
+    assert!(one("zzz").contains("Allowed: database_url, migrate, secret_key"));
     assert!(one("channel").ends_with("did you mean channels?"));
 }
 

@@ -5,10 +5,12 @@
 //! | --- | --- |
 //! | [`types`] | every file is claimed, and read and written back by the type that the program uses |
 //! | [`story`] | what a real hub takes and says in a story that leads past every body and socket message |
+//! | [`callbacks`] | the same for what agents are called back with |
 //! | [`faults`] | the same for every problem |
 //! | [`schema`] | the OpenAPI document describes every body, and every body that it describes has an example |
 //! | [`readme`] | the tables of `docs/contract/README.md`, and every link of every Markdown file |
 
+mod callbacks;
 mod faults;
 mod readme;
 mod schema;
@@ -70,6 +72,7 @@ async fn a_real_hub_says_what_every_example_says() {
     let server = TestServer::on(clock.clone(), |_| {}).await;
     let mut shown = Shown::by(&server);
     story::told(&server, &clock, &mut shown).await;
+    callbacks::told(&clock, &mut shown).await;
     faults::told(&mut shown).await;
     let mut told = shown.all_agreed();
     told.extend(NOT_PROVOKED.map(|(file, _)| file.to_owned()));

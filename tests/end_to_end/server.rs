@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hearback::{
     config::Config,
+    storage::{Migrate, postgres::Scratch},
     wiring::{self, Running},
 };
 use hearback_core::{Clock, clock::SystemClock};
@@ -14,12 +15,17 @@ use tempfile::TempDir;
 /// The password of every account that a test makes.
 pub const PASSWORD: &str = "correct horse 1";
 
+/// The secret of servers that share a database.
+pub const SECRET: &str = "the same on every server of a database";
+
 /// A running hub.
 pub struct TestServer {
     running: Option<Running>,
     dir: TempDir,
     config: Config,
+    clock: Arc<dyn Clock>,
     client: Client,
+    _database: Option<Scratch>,
 }
 
 /// Somebody who calls: nobody, a person or an agent.
@@ -53,21 +59,37 @@ impl TestServer {
         Self::on(Arc::new(SystemClock), change).await
     }
 
+    /// One of several hubs on this PostgreSQL database.
+    pub async fn beside(database: &Scratch) -> Self {
+        Self::with(|config| {
+            config.database_url = database.url().into();
+            config.migrate = Migrate::Auto;
+            config.secret_key = Some(SECRET.into());
+        })
+        .await
+    }
+
     /// A hub on a clock of the test's.
     pub async fn on(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
         // It errs only when another test has installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
+        // With TEST_END_TO_END_ON=postgres every hub has a PostgreSQL database of its own.
+        let on_postgres = std::env::var("TEST_END_TO_END_ON").is_ok_and(|database| database == "postgres");
+        let database = if on_postgres { Scratch::for_test().await } else { None };
+        let file = format!("sqlite://{}/hearback.db", dir.path().display());
         let mut config = Config {
-            database_url: format!("sqlite://{}/hearback.db", dir.path().display()),
+            database_url: database.as_ref().map_or(file, |database| database.url().to_owned()),
+            migrate: Migrate::Auto,
+            secret_key: database.as_ref().map(|_| SECRET.into()),
             bind: "127.0.0.1:0".parse().unwrap(),
             public_url: "http://127.0.0.1:0/".parse().unwrap(),
             ..Config::default()
         };
         change(&mut config);
-        let running = wiring::start(config.clone(), clock, None).await.unwrap();
+        let running = wiring::start(config.clone(), clock.clone(), None).await.unwrap();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { running: Some(running), dir, config, client }
+        Self { running: Some(running), dir, config, clock, client, _database: database }
     }
 
     /// The hub's own address, past any proxy, without a slash at its end.
@@ -95,10 +117,16 @@ impl TestServer {
         self.running.take().unwrap().stop(Duration::ZERO).await;
     }
 
-    /// Stops the hub and starts it again on the same data, on another port.
+    /// Stops the hub and starts it again on the same data and the same clock, on another port.
     pub async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// The same, with another configuration.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
         self.stop().await;
-        let running = wiring::start(self.config.clone(), Arc::new(SystemClock), None).await.unwrap();
+        change(&mut self.config);
+        let running = wiring::start(self.config.clone(), self.clock.clone(), None).await.unwrap();
         self.running = Some(running);
     }
 

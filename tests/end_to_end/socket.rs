@@ -194,6 +194,18 @@ async fn answers_over_the_socket_are_judged_and_each_refusal_has_its_code() {
     let invalid = socket.expect("error").await;
     assert_eq!((invalid["code"].as_str(), &invalid["request_id"]), (Some("invalid"), &request["id"]));
     assert!(invalid["message"].as_str().unwrap().contains("approved, rejected"));
+    // Not every database keeps such a text; what is kept of it shows that something stood there.
+    let answer = json!({"type": "feedback_response", "request_id": request["id"], "value": "a\0b", "comment": "a\0b"});
+    socket.say(answer).await;
+    let invalid = socket.expect("error").await;
+    assert_eq!(invalid["code"], "invalid", "{invalid}");
+    let kept = agent.get(&format!("/api/feedback/{}/responses", request["id"].as_str().unwrap())).await;
+    assert_eq!(kept.body["items"][1]["comment"], "a\u{fffd}b", "{kept:?}");
+    socket
+        .say(json!({"type": "feedback_response", "request_id": request["id"], "value": "approved", "comment": "\0"}))
+        .await;
+    let invalid = socket.expect("error").await;
+    assert!(invalid["message"].as_str().unwrap().contains("comment: holds a NUL character"), "{invalid}");
     socket.answer(&request, json!("approved")).await;
     let settled = socket.expect("feedback_settled").await;
     assert_eq!(settled["request"]["outcome"]["channel"], "websocket");

@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hearback::storage::{Cipher, SecretKey, SqliteStorage};
+use hearback::storage::{Cipher, Migrate, SecretKey, SqlStorage};
 use hearback_core::{
     Timestamp,
     channel::Receipt,
@@ -33,7 +33,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
 /// A new file for every store; the last one stays until the harness goes.
 #[derive(Default)]
-struct Sqlite(Mutex<Option<(Arc<SqliteStorage>, TempDir)>>);
+struct Sqlite(Mutex<Option<(Arc<SqlStorage>, TempDir)>>);
 
 #[async_trait]
 impl Harness for Sqlite {
@@ -41,7 +41,8 @@ impl Harness for Sqlite {
         let folder = tempfile::tempdir().unwrap();
         let bus = Arc::new(Bus::default());
         let database = folder.path().join("hearback.db");
-        let storage = SqliteStorage::open(database.to_str().unwrap(), bus.clone(), cipher('x')).await.unwrap();
+        let storage =
+            SqlStorage::open(database.to_str().unwrap(), Migrate::Auto, bus.clone(), cipher('x')).await.unwrap();
         let storage = Arc::new(storage);
         *self.0.lock().unwrap() = Some((storage.clone(), folder));
         (storage, bus)
@@ -55,15 +56,57 @@ impl Harness for Sqlite {
 
 hearback_tests::store_conformance!(Sqlite::default());
 
+/// The same suite on PostgreSQL.
+mod postgres {
+    use super::{NOW, async_trait, cipher};
+    use std::sync::{Arc, Mutex};
+
+    use hearback::storage::{Migrate, SqlStorage, postgres::Scratch};
+    use hearback_core::{event::Bus, person::Person, store::Store};
+    use hearback_tests::store::Harness;
+
+    /// A new database for every store; the last one stays until the harness goes.
+    struct Postgres {
+        first: Mutex<Option<Scratch>>,
+        made: Mutex<Option<(Arc<SqlStorage>, Scratch)>>,
+    }
+
+    #[async_trait]
+    impl Harness for Postgres {
+        async fn fresh(&self) -> (Arc<dyn Store>, Arc<Bus>) {
+            let first = self.first.lock().unwrap().take();
+            let database = match first {
+                Some(database) => database,
+                None => Scratch::for_test().await.expect("there was a server a moment ago"),
+            };
+            let bus = Arc::new(Bus::default());
+            let storage = SqlStorage::open(database.url(), Migrate::Auto, bus.clone(), cipher('x')).await.unwrap();
+            let storage = Arc::new(storage);
+            *self.made.lock().unwrap() = Some((storage.clone(), database));
+            (storage, bus)
+        }
+
+        async fn add_person(&self, person: Person, email: Option<String>) {
+            let storage = self.made.lock().unwrap().as_ref().expect("a store was made").0.clone();
+            storage.add_person(person, email, NOW).await.unwrap();
+        }
+    }
+
+    hearback_tests::store_conformance!({
+        let Some(database) = Scratch::for_test().await else { return };
+        Postgres { first: Mutex::new(Some(database)), made: Mutex::default() }
+    });
+}
+
 /// A cipher whose secret is one letter, often.
 fn cipher(letter: char) -> Arc<Cipher> {
     let secret = Secret::from(letter.to_string().repeat(32));
     Arc::new(Cipher::new(&SecretKey::new(secret).unwrap()))
 }
 
-async fn open(folder: &Path) -> SqliteStorage {
+async fn open(folder: &Path) -> SqlStorage {
     let database = format!("sqlite://{}", folder.join("hearback.db").display());
-    SqliteStorage::open(&database, Arc::default(), cipher('x')).await.unwrap()
+    SqlStorage::open(&database, Migrate::Auto, Arc::default(), cipher('x')).await.unwrap()
 }
 
 /// What requests are made of, and the people in them.
@@ -75,7 +118,7 @@ struct Cast {
 
 impl Cast {
     /// People who are in this storage.
-    async fn join(storage: &SqliteStorage) -> Self {
+    async fn join(storage: &SqlStorage) -> Self {
         let cast = Self::new(1);
         for user in [&cast.owner, &cast.ana] {
             let person = Person { user: user.clone(), preference: Vec::new(), addresses: Vec::new() };

@@ -7,9 +7,10 @@
 //! | `world` | what everybody shares; the record of what happened |
 //! | `schedule`, `clients`, `people` | what happens: who asks, answers, comes, goes, dies |
 //! | `server`, `gate`, `front`, `row` | a hub, its way to the store, its channels, and how often these were ill in a row |
-//! | `durable`, `provider`, `outbox` | what outlives a server: the store, and the messaging services |
+//! | `durable`, `provider`, `outbox`, `receiver` | what outlives a server: store, services, agent |
 //! | `ledger`, `invariant` | what was promised |
 //! | `causes` | what happened to each delivery, by which it may fail |
+//! | `whereabouts` | who is connected to which server |
 //! | `check`, `due`, `routes` | whether it holds: at the end, at every rest, at every step of a route |
 //! | `mutation` | faults that are put in on purpose around the hub |
 
@@ -29,10 +30,12 @@ pub mod outbox;
 pub mod people;
 pub mod provider;
 pub mod random;
+pub mod receiver;
 pub mod routes;
 pub mod row;
 pub mod schedule;
 pub mod server;
+pub mod whereabouts;
 pub mod world;
 
 use std::{cell::RefCell, panic, sync::Once};

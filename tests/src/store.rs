@@ -2,12 +2,16 @@
 //!
 //! Nothing here sleeps: time is passed in, and a [`World`] moves its own.
 
+pub mod callbacks;
+pub mod changes;
 pub mod deliveries;
 pub mod events;
 pub mod receipts;
 pub mod requests;
 pub mod responses;
+pub mod retention;
 pub mod routes;
+pub mod servers;
 pub mod settlements;
 pub mod undeliverable;
 
@@ -20,9 +24,9 @@ use hearback_core::{
     clock::{Clock, ManualClock},
     event::{Bus, EventId},
     feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
-    id::{Ids, TokenId},
+    id::{Ids, ServerId, TokenId},
     person::{Asker, Person, TokenRef, UserRef},
-    store::{Candidate, Created, FinishedSend, NewRequest, SendClaim, Standing, Store},
+    store::{Candidate, Claims, Created, FinishedSend, NewRequest, SendClaim, Standing, Store},
 };
 use serde_json::{Map, Value, json};
 
@@ -56,6 +60,7 @@ macro_rules! store_conformance {
             receipts::a_receipt_is_noted_for_what_is_open,
             receipts::a_noted_receipt_outlives_the_end_of_its_attempt,
             receipts::a_receipt_after_the_end_is_to_be_settled,
+            receipts::a_receipt_voids_a_look_that_has_begun,
             routes::a_due_route_is_claimed_with_all_that_it_needs,
             routes::two_claimers_share_the_routes,
             routes::a_route_goes_on_as_it_is_told,
@@ -65,16 +70,44 @@ macro_rules! store_conformance {
             routes::what_is_out_at_an_address_is_hastened,
             routes::all_pending_routes_are_hastened,
             undeliverable::that_nobody_is_reached_is_told_once,
+            undeliverable::what_hastens_a_route_keeps_it_from_being_given_up,
             undeliverable::an_empty_route_counts_as_exhausted,
             undeliverable::nothing_is_told_of_what_has_ended,
+            servers::a_start_looks_at_every_route,
+            servers::the_next_server_finds_the_one_before_dead,
+            servers::who_is_connected_is_known,
+            servers::who_is_connected_to_the_service_is_so_for_every_server,
+            servers::who_is_connected_to_a_dead_server_has_left,
+            servers::what_is_due_goes_where_its_person_is,
+            servers::what_is_left_for_a_server_is_due_when_its_life_ends,
+            servers::a_route_comes_with_the_presence_of_its_person,
+            servers::a_departure_hastens_what_is_out,
+            servers::one_server_runs_a_channel,
+            servers::of_many_servers_one_runs_a_channel,
             settlements::the_end_settles_what_nobody_saw_and_what_was_sent_falls_due,
             settlements::what_is_in_doubt_ends_unknown_whatever_came_after,
             settlements::what_was_sent_during_the_end_is_settled_too,
             settlements::settlements_are_tried_again_and_given_up,
+            callbacks::an_ending_is_told_to_who_asked_for_it,
+            callbacks::an_unnoticed_deadline_is_told_as_such,
+            callbacks::that_nobody_is_reached_is_told_back,
+            callbacks::two_claimers_share_the_callbacks,
+            callbacks::a_callback_stands_as_its_attempt_ended,
+            callbacks::a_receiver_that_is_gone_stays_gone_for_its_token,
             events::events_come_in_order_to_those_they_concern,
             events::a_place_beyond_the_log_is_no_cursor,
             events::what_is_pending_is_told_again,
             events::the_bus_carries_events_in_the_order_of_their_ids,
+            changes::what_becomes_of_a_delivery_is_told,
+            changes::late_receipts_and_lost_settlements_are_told,
+            changes::the_steps_of_a_route_are_told,
+            changes::every_response_is_told_once,
+            changes::the_log_of_a_request_is_read_by_itself,
+            changes::the_bus_wakes_nobody_for_what_they_do_not_wait_for,
+            retention::old_events_are_removed_from_the_beginning,
+            retention::no_event_is_removed_from_between,
+            retention::a_cursor_older_than_the_log_has_expired,
+            retention::what_is_pending_outlives_its_events,
         }
     };
     ($harness:expr; $($module:ident::$case:ident),* $(,)?) => {
@@ -113,6 +146,8 @@ pub(crate) struct World {
     pub(crate) ids: Ids,
     pub(crate) asker: Asker,
     pub(crate) channel: ChannelName,
+    /// The server that claims, unless a case has others.
+    pub(crate) server: ServerId,
 }
 
 impl World {
@@ -122,7 +157,8 @@ impl World {
         let ids = Ids::seeded(clock.clone(), 7);
         let user = UserRef { id: ids.next(), username: "owner".into() };
         let token = Some(TokenRef { id: ids.next(), name: "deployer".into() });
-        let world = Self { store, bus, clock, ids, asker: Asker { user, token }, channel: name("slack") };
+        let (server, channel) = (ids.next(), name("slack"));
+        let world = Self { store, bus, clock, ids, asker: Asker { user, token }, channel, server };
         world.add(harness, &world.asker.user, None).await;
         world
     }
@@ -210,8 +246,18 @@ impl World {
 
     /// Claims all that is due to be sent, leased for [`LEASE`].
     pub(crate) async fn claim_sends(&self) -> Vec<SendClaim> {
-        let claims = self.store.claim_sends(self.now(), self.now().after(LEASE), 100).await;
-        claims.expect("claimed").claimed
+        self.claim_up_to(100, self.now().after(LEASE)).await.claimed
+    }
+
+    /// Claims some of what is due to be sent.
+    pub(crate) async fn claim_up_to(&self, limit: usize, lease: Timestamp) -> Claims<SendClaim> {
+        self.store.claim_sends(self.server, self.now(), lease, limit).await.expect("claimed")
+    }
+
+    /// Lets every route of a pending request be looked at by `due`, as the start of a server does.
+    pub(crate) async fn hasten_all_routes(&self, due: Timestamp) {
+        let until = self.now().after(Duration::from_mins(1));
+        self.store.stay(self.ids.next(), self.now(), until, due).await.expect("stays");
     }
 
     /// The end of a claimed attempt that went well.

@@ -1,7 +1,7 @@
 //! What comes in, as flat JSON objects with `type`.
 
 use hearback_core::{
-    channel::{Address, ChannelName, Inbound, Receipt},
+    channel::{Address, ChannelName, Connection, Inbound, Receipt},
     error::FieldError,
     id::{DeliveryId, RequestId},
 };
@@ -147,7 +147,7 @@ impl Event {
     /// The same as the hub knows it: on `channel`, with the id by which a repetition is known.
     #[must_use]
     pub fn inbound(self, channel: ChannelName, id: String) -> Inbound {
-        let event = Some(id);
+        let (event, connection) = (Some(id), Connection::Service);
         match self {
             Self::Response { request_id: request, from, value, comment } => {
                 Inbound::Response { channel, from, request, value, comment, event }
@@ -156,8 +156,8 @@ impl Event {
             Self::Receipt { delivery, receipt } => Inbound::Sent { channel, delivery, receipt },
             Self::Delivered { from, receipt } => Inbound::Acknowledged { channel, from, receipt, read: false },
             Self::Read { from, receipt } => Inbound::Acknowledged { channel, from, receipt, read: true },
-            Self::Connected { address } => Inbound::Connected { channel, address },
-            Self::Disconnected { address } => Inbound::Disconnected { channel, address },
+            Self::Connected { address } => Inbound::Connected { channel, address, connection },
+            Self::Disconnected { address } => Inbound::Disconnected { channel, address, connection },
         }
     }
 }

@@ -7,7 +7,7 @@ use hearback_core::{
     Timestamp,
     secret::{ExposeSecret, Secret},
 };
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
@@ -74,6 +74,14 @@ impl Key {
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let tag = hmac::sign(&self.key, &signed(id, timestamp, body));
         format!("v1,{}", STANDARD.encode(tag))
+    }
+
+    /// The headers that sign a body; the timestamp is in whole seconds since 1970.
+    #[must_use]
+    pub fn headers(&self, id: &str, timestamp: i64, body: &[u8]) -> HeaderMap {
+        let signature = self.sign(id, timestamp, body);
+        let pairs = [(ID, id.to_owned()), (TIMESTAMP, timestamp.to_string()), (SIGNATURE, signature)];
+        pairs.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?))).collect()
     }
 
     /// Verifies a call, in constant time, and returns its id.

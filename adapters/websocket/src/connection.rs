@@ -5,8 +5,8 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use hearback_core::{
     ErrorKind, Result, Timestamp,
-    channel::{Channel, Inbound, Inbox, Receipt, Reply},
-    event::{Event, EventId, EventKind, Heard, Listening, Topic},
+    channel::{Channel, Connection as To, Inbound, Inbox, Receipt, Reply},
+    event::{BadCursor, Event, EventId, EventKind, Heard, Listening, Topic},
     feedback::{Status, Verdict},
     hub::Responded,
     id::RequestId,
@@ -161,9 +161,8 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         let user = self.client.user.clone();
         if let Some(after) = self.client.after {
             let known = self.websocket.store.events(self.ticket.reader, after, 1).await;
-            if self.stored(known).await?.is_none() {
-                self.error(ErrorCode::Cursor, "this place is not in the log: connect without `after`", None).await?;
-                return Err(End::Close(1008, "unknown cursor"));
+            if let Err(bad) = self.stored(known).await? {
+                return self.lost(bad).await;
             }
             self.cursor = after;
             self.ticket.wrote(after);
@@ -194,8 +193,9 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
     async fn catch_up(&mut self) -> Flow {
         loop {
             let events = self.websocket.store.events(self.ticket.reader, self.cursor, PAGE).await;
-            let Some(events) = self.stored(events).await? else {
-                return Err(End::Close(1008, "unknown cursor"));
+            let events = match self.stored(events).await? {
+                Ok(events) => events,
+                Err(bad) => return self.lost(bad).await,
             };
             if events.is_empty() {
                 return Ok(());
@@ -206,11 +206,23 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         }
     }
 
+    /// Says why the log cannot be read on from where the client is.
+    async fn lost(&mut self, bad: BadCursor) -> Flow {
+        self.error(ErrorCode::Cursor, &format!("{bad}: connect without `after`"), None).await?;
+        Err(End::Close(
+            1008,
+            match bad {
+                BadCursor::Unknown => "unknown cursor",
+                BadCursor::Expired => "expired cursor",
+            },
+        ))
+    }
+
     /// Tells the hub that this person can be reached now.
     async fn announce(&mut self) -> Flow {
         let Some(user) = &self.client.user else { return Ok(()) };
         let Ok(address) = user.id.to_string().parse() else { return Ok(()) };
-        let connected = Inbound::Connected { channel: self.websocket.name().clone(), address };
+        let connected = Inbound::Connected { channel: self.websocket.name().clone(), address, connection: To::Here };
         let accepted = self.inbox.accept(connected).await.map(|_| ());
         self.stored(accepted).await
     }
@@ -224,7 +236,7 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
             return;
         }
         let Some(address) = client.user.and_then(|user| user.id.to_string().parse().ok()) else { return };
-        let left = Inbound::Disconnected { channel: websocket.name().clone(), address };
+        let left = Inbound::Disconnected { channel: websocket.name().clone(), address, connection: To::Here };
         if let Err(error) = inbox.accept(left).await {
             // The route goes on when its patience ends, instead of at once.
             tracing::warn!(%error, "that a person left could not be noted");
@@ -281,13 +293,17 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         if event.id <= self.cursor {
             return Ok(());
         }
-        let (event_id, request) = (event.id, Box::new(event.request.as_ref().into()));
+        let (event_id, request) = (event.id, || Box::new(event.request.as_ref().into()));
         let message = match event.kind {
-            EventKind::Created => HubMessage::FeedbackRequest { event_id, request },
-            EventKind::Undeliverable => HubMessage::FeedbackUndeliverable { event_id, request },
-            EventKind::Ended => HubMessage::FeedbackSettled { event_id, request },
+            EventKind::Created => Some(HubMessage::FeedbackRequest { event_id, request: request() }),
+            EventKind::Undeliverable => Some(HubMessage::FeedbackUndeliverable { event_id, request: request() }),
+            EventKind::Ended => Some(HubMessage::FeedbackSettled { event_id, request: request() }),
+            // The streams of the HTTP API tell these.
+            EventKind::Delivery(_) | EventKind::Response(_) => None,
         };
-        self.say(&message).await?;
+        if let Some(message) = message {
+            self.say(&message).await?;
+        }
         self.cursor = event.id;
         self.ticket.wrote(event.id);
         Ok(())

@@ -91,7 +91,7 @@ pub enum ErrorCode {
     Forbidden,
     /// There is no such request.
     NotFound,
-    /// `after` is not a place in the log: connect without it.
+    /// `after` is not a place in the log, or older than what the log keeps: connect without it.
     Cursor,
     /// The hub is stopping, or its database does not answer: connect again.
     Stopping,

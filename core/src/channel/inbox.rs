@@ -71,6 +71,8 @@ pub enum Inbound {
         channel: ChannelName,
         /// Who.
         address: Address,
+        /// To what.
+        connection: Connection,
     },
     /// Somebody cannot be reached any more. When they stay away, their questions go on to the next channel.
     Disconnected {
@@ -78,7 +80,18 @@ pub enum Inbound {
         channel: ChannelName,
         /// Who.
         address: Address,
+        /// From what: with `Here`, from the last place that they had on this server.
+        connection: Connection,
     },
+}
+
+/// To what somebody is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// To this server itself, as by a socket: no other server reaches them by it.
+    Here,
+    /// To the service, which every server calls.
+    Service,
 }
 
 /// A response with what became of it.

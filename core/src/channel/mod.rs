@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use callback::{Callback, CallbackReply};
 pub use capabilities::{Capabilities, SendRate};
 pub use connect::Connect;
-pub use inbox::{Inbound, Inbox, Recorded, Reply};
+pub use inbox::{Connection, Inbound, Inbox, Recorded, Reply};
 pub use memory::{MemoryAdapter, MemoryChannel, Sent};
 pub use name::{Address, ChannelName, NameError, Receipt};
 pub use outbound::{Content, Outbound};

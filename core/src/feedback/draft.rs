@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::{
     ChoiceOption, INPUT_MAX, Kind, Question, RouteStep, Strategy, Terms, form::check_schema, question::compile_pattern,
@@ -21,6 +22,8 @@ pub const PROMPT_MAX: usize = 4_000;
 const CONTEXT_MAX: usize = 64 * 1024;
 /// The largest metadata, in bytes of JSON.
 const METADATA_MAX: usize = 16 * 1024;
+/// The longest callback URL, in bytes.
+const CALLBACK_URL_MAX: usize = 2_048;
 /// The longest value or label of an option, in Unicode scalar values.
 const OPTION_TEXT_MAX: usize = 200;
 /// The most people one request asks.
@@ -149,8 +152,10 @@ pub struct Draft {
     /// The outcome when nobody answers in time: a valid answer, but never `approved`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_expiry: Option<Value>,
-    /// Reserved: this version takes only `null`.
+    /// For service tokens: the http or https URL that is called, signed by the token's `webhook_secret`, when the
+    /// request is answered, expired, cancelled or found undeliverable; at most 2,048 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub callback_url: Option<String>,
     /// Reserved: this version takes only `null`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,9 +189,7 @@ impl Draft {
         if self.fallback_after.is_some_and(|seconds| seconds == 0 || seconds > EXPIRES_IN_MAX) {
             faults.add("fallback_after", format!("expected 1 to {EXPIRES_IN_MAX} seconds"));
         }
-        if self.callback_url.is_some() {
-            faults.add("callback_url", "this version of the hub makes no callbacks: leave it out");
-        }
+        faults.0.extend(self.callback_url.as_deref().and_then(check_callback_url));
         if self.session_id.is_some() {
             faults.add("session_id", "this version of the hub has no chat sessions: leave it out");
         }
@@ -258,6 +261,25 @@ impl Draft {
     }
 }
 
+/// Whether the address behind it may be called is decided at each call.
+fn check_callback_url(text: &str) -> Option<FieldError> {
+    let fault = |detail: String| Some(FieldError::new("callback_url", detail));
+    if text.len() > CALLBACK_URL_MAX {
+        return fault(format!("has {} bytes, expected at most {CALLBACK_URL_MAX}", text.len()));
+    }
+    if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
+        return fault("may not hold spaces or control characters".into());
+    }
+    match Url::parse(text) {
+        Err(error) => fault(format!("is not a URL: {error}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => fault("expected an http or https URL".into()),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            fault("may not hold a username or password: the signature shows who calls".into())
+        }
+        Ok(_) => None,
+    }
+}
+
 fn check_options(options: &[ChoiceOption], faults: &mut Faults) {
     faults.length("options", options.len(), 2, 100, "options");
     let mut seen = HashSet::new();
@@ -308,6 +330,12 @@ impl CheckedDraft {
     #[must_use]
     pub fn to(&self) -> &[String] {
         &self.draft.to
+    }
+
+    /// Where the asker is to be called back.
+    #[must_use]
+    pub fn callback_url(&self) -> Option<&str> {
+        self.draft.callback_url.as_deref()
     }
 
     /// The route that the asker named.
@@ -384,7 +412,13 @@ mod tests {
             (json!({"expires_in": 0}), "expires_in"),
             (json!({"expires_in": 31_536_001}), "expires_in"),
             (json!({"fallback_after": 0}), "fallback_after"),
-            (json!({"callback_url": "https://example.com"}), "callback_url"),
+            (json!({"callback_url": "example.com/hook"}), "callback_url"),
+            (json!({"callback_url": "ftp://example.com"}), "callback_url"),
+            (json!({"callback_url": "https://example.com/a\u{0}b"}), "callback_url"),
+            (json!({"callback_url": " https://example.com"}), "callback_url"),
+            (json!({"callback_url": "https://ana@example.com"}), "callback_url"),
+            (json!({"callback_url": "https://:secret@example.com"}), "callback_url"),
+            (json!({"callback_url": format!("https://example.com/{}", "x".repeat(2_029))}), "callback_url"),
             (json!({"session_id": "s"}), "session_id"),
             (json!({"channels": vec!["websocket"; 21]}), "channels"),
             (json!({"options": []}), "options"),
@@ -407,6 +441,9 @@ mod tests {
             assert!(found.iter().any(|fault| fault.field == field), "{change}: {found:?}");
         }
         assert!(faults(&json!({})).is_empty());
+        for url in ["http://10.0.0.1:8080/hook", &format!("https://example.com/{}", "x".repeat(2_028))] {
+            assert!(faults(&json!({ "callback_url": url })).is_empty(), "{url}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Hub {
             early.push_back(acknowledgement.clone());
         }
         let Acknowledgement { channel, address, receipt, .. } = &acknowledgement;
-        if self.store.acknowledge(channel, address, receipt, read).await? {
+        if self.store.acknowledge(channel, address, receipt, read, self.clock.now()).await? {
             self.early.0.lock().retain(|kept| *kept != acknowledgement);
         }
         Ok(())
@@ -90,7 +90,7 @@ impl Hub {
             }
             found.contains(&true)
         };
-        if let Err(error) = self.store.acknowledge(channel, address, receipt, read).await {
+        if let Err(error) = self.store.acknowledge(channel, address, receipt, read, self.clock.now()).await {
             warn!(%error, %channel, "an acknowledgement could not be stored");
         }
     }

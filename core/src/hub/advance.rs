@@ -1,9 +1,8 @@
 //! Carrying routes on: to the next channel, to the next round, to the word that nobody could be reached.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -12,71 +11,18 @@ use super::{
     route::{self, Next, Situation, Stop},
 };
 use crate::{
-    channel::{Address, ChannelName, Reach},
     clock::Timestamp,
-    error::{Result, Retry},
+    error::Retry,
     feedback::{Delivery, DeliveryState},
-    id::{DeliveryId, RequestId, UserId},
+    id::{RequestId, UserId},
     store::{RouteAdvance, RouteClaim},
 };
 
-/// How long a person may be disconnected before what is out to them counts as unseen. A page that is loaded again takes
-/// less.
-const AWAY_AFTER: Duration = Duration::from_secs(10);
 /// A lease on a route covers no call but those of the store.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Since when people are disconnected, as far as this server has heard it.
-#[derive(Debug)]
-pub(super) struct Absences {
-    since: Mutex<HashMap<(ChannelName, Address), Timestamp>>,
-    /// When this server started: nobody can have been connected to it before.
-    started: Timestamp,
-}
-
-impl Absences {
-    pub(super) fn new(started: Timestamp) -> Self {
-        Self { since: Mutex::default(), started }
-    }
-
-    fn begin(&self, channel: &ChannelName, address: &Address, now: Timestamp) {
-        let mut since = self.since.lock();
-        // Whoever has been away for longer than that is away without a proof.
-        since.retain(|_, since| now.since(*since) < AWAY_AFTER);
-        since.insert((channel.clone(), address.clone()), now);
-    }
-
-    fn end(&self, channel: &ChannelName, address: &Address) {
-        self.since.lock().remove(&(channel.clone(), address.clone()));
-    }
-
-    /// Until when a person who is not connected may yet come back in time; `None` when that has passed.
-    fn grace(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Option<Timestamp> {
-        let since = self.since.lock().get(&(channel.clone(), address.clone())).copied().unwrap_or(self.started);
-        Some(since.after(AWAY_AFTER)).filter(|end| *end > now)
-    }
-}
-
-/// Whether the person of a route is connected where they are asked.
-#[derive(Default)]
-struct Presence {
-    /// What is out where they have been away for so long that it counts as unseen.
-    unseen: Vec<DeliveryId>,
-    /// What was skipped where they are connected again.
-    back: Vec<DeliveryId>,
-    /// When they will have been away for so long, where they have just left.
-    next: Option<Timestamp>,
-}
-
 impl Hub {
     pub(super) async fn advance_routes(self: Arc<Self>, stop: CancellationToken) {
-        // What happened while the hub was down made no route due: sockets closed, channels were added or removed.
-        while let Err(error) = self.store.hasten_all_routes(self.clock.now().after(AWAY_AFTER)).await {
-            error!(%error, "the routes could not be looked at after the start");
-            if self.rest(&self.routes_due, Some(self.clock.now().after(STORE_PAUSE)), &stop).await {
-                return;
-            }
-        }
         loop {
             let now = self.clock.now();
             let next_due = match self.store.claim_routes(now, now.after(LEASE), BATCH).await {
@@ -101,7 +47,7 @@ impl Hub {
     }
 
     async fn advance(&self, claim: RouteClaim) {
-        let presence = self.presence(&claim).await;
+        let presence = self.whereabouts(&claim).await;
         let now = self.clock.now();
         let plan = route::plan(&claim.request.terms, &claim.person, &self.channels);
         let situation = Situation {
@@ -116,6 +62,7 @@ impl Hub {
         };
         let step = self.step(&claim, situation.next(), presence.next, now);
         let (sends, later) = (!step.begin.is_empty() || !step.again.is_empty(), step.due.is_some());
+        let tells = step.exhausted && claim.request.terms.callback_url.is_some();
         if step.exhausted {
             info!(request = %step.request, person = %step.user, "nobody was reached on the whole route");
         }
@@ -128,6 +75,9 @@ impl Hub {
         }
         if later {
             self.routes_due.notify_one();
+        }
+        if tells {
+            self.callbacks_due.notify_one();
         }
     }
 
@@ -179,68 +129,10 @@ impl Hub {
         Delivery { id: self.ids.next(), request_id, user_id, channel, address, state, in_doubt: false, attempts }
     }
 
-    async fn presence(&self, claim: &RouteClaim) -> Presence {
-        let mut presence = Presence::default();
-        for delivery in &claim.deliveries {
-            let skipped = matches!(delivery.state, DeliveryState::Skipped { .. });
-            if !skipped && delivery.state.receipt().is_none() {
-                continue;
-            }
-            let Some(running) = self.channels.get(&delivery.channel) else { continue };
-            let reach = running.channel().reach(&delivery.address).await;
-            if skipped && reach == Reach::Now {
-                presence.back.push(delivery.id);
-            } else if !skipped && reach == Reach::Later {
-                match self.absences.grace(&delivery.channel, &delivery.address, self.clock.now()) {
-                    Some(end) => presence.next = Some(presence.next.map_or(end, |next| next.min(end))),
-                    None => presence.unseen.push(delivery.id),
-                }
-            }
-        }
-        presence
-    }
-
     /// Held by others than the hub while they make routes due, as when a person gets an address: these are looked at once it
     /// is dropped, also when the caller hangs up half-way.
     #[must_use]
     pub fn routes_change(&self) -> impl Drop + '_ {
         OnDrop(|| self.routes_due.notify_one())
-    }
-
-    /// Somebody can be reached again: what was skipped for them is sent.
-    pub(super) async fn connected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
-        // Word of it may come late: they may have left again.
-        if !self.is_away(channel, address).await {
-            self.absences.end(channel, address);
-        }
-        let _wake = OnDrop(|| self.sends_due.notify_one());
-        self.store.requeue_skipped(channel, address, self.clock.now()).await?;
-        Ok(())
-    }
-
-    async fn is_away(&self, channel: &ChannelName, address: &Address) -> bool {
-        let Some(running) = self.channels.get(channel) else { return false };
-        running.channel().reach(address).await == Reach::Later
-    }
-
-    /// Whoever left while they were being sent something had nothing out that would have been looked at.
-    pub(super) async fn note_departure(&self, delivery: &Delivery) {
-        let Delivery { channel, address, .. } = delivery;
-        if !self.is_away(channel, address).await {
-            return;
-        }
-        let _wake = OnDrop(|| self.routes_due.notify_one());
-        if let Err(error) = self.store.hasten_routes(channel, address, self.clock.now().after(AWAY_AFTER)).await {
-            warn!(%error, delivery = %delivery.id, "it could not be noted that somebody left");
-        }
-    }
-
-    /// Somebody cannot be reached any more: if they stay away, their routes go on.
-    pub(super) async fn disconnected(&self, channel: &ChannelName, address: &Address) -> Result<()> {
-        let now = self.clock.now();
-        self.absences.begin(channel, address, now);
-        let _wake = OnDrop(|| self.routes_due.notify_one());
-        self.store.hasten_routes(channel, address, now.after(AWAY_AFTER)).await?;
-        Ok(())
     }
 }

@@ -36,7 +36,11 @@ impl Hub {
         idempotency: Option<Idempotency>,
     ) -> Result<Created, CreateError> {
         let draft = draft.check().map_err(CreateError::Invalid)?;
-        let faults = self.route_faults(&draft.channels());
+        let mut faults = self.route_faults(&draft.channels());
+        if draft.callback_url().is_some() && asker.token.is_none() {
+            let detail = "is for service tokens, whose secret signs what is sent there: leave it out";
+            faults.push(FieldError::new("callback_url", detail));
+        }
         if !faults.is_empty() {
             return Err(CreateError::Invalid(faults));
         }

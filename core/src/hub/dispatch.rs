@@ -56,7 +56,7 @@ impl Hub {
             drop(place);
             let now = self.clock.now();
             let lease = now.after(self.lease);
-            let next_due = match self.store.claim_sends(now, lease, limit).await {
+            let next_due = match self.store.claim_sends(self.server, now, lease, limit).await {
                 Ok(claims) => {
                     let full = claims.claimed.len() == limit;
                     for claim in claims.claimed {
@@ -122,6 +122,7 @@ impl Hub {
         let channel = running.channel();
         match channel.reach(&delivery.address).await {
             Reach::Now => {}
+            Reach::Later if self.is_at_service(delivery).await => {}
             Reach::Later => return Attempted::so(DeliveryState::Skipped { reason: NOT_CONNECTED.into() }),
             Reach::Never => {
                 return Attempted::so(DeliveryState::Failed { reason: "there is nobody at this address".into() });

@@ -1,4 +1,4 @@
-//! Ending what nobody answered in time.
+//! Ending what nobody answered in time, and forgetting what is old.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{BATCH, Hub, STORE_PAUSE};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, error::Result, store::Prune};
 
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_KEPT: Duration = Duration::from_hours(24);
-/// How often old idempotency keys are forgotten.
+/// How many events are removed at once: writers wait meanwhile.
+const PRUNE_BATCH: usize = 250;
+/// How often old idempotency keys are forgotten, and old events removed.
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 impl Hub {
@@ -22,11 +24,14 @@ impl Hub {
         loop {
             let now = self.clock.now();
             if now.since(pruned_at) >= PRUNE_EVERY {
-                pruned_at = now;
-                let before =
-                    Timestamp::from_micros(now.micros() - i64::try_from(IDEMPOTENCY_KEPT.as_micros()).unwrap_or(0));
-                if let Err(error) = self.store.prune(before).await {
-                    error!(%error, "old idempotency keys could not be forgotten");
+                // What one step leaves is removed by the next, so that deadlines do not wait for a long log.
+                match self.prune(now).await {
+                    Ok(true) => self.deadline_moved.notify_one(),
+                    Ok(false) => pruned_at = now,
+                    Err(error) => {
+                        pruned_at = now;
+                        error!(%error, "old events and idempotency keys could not be removed");
+                    }
                 }
             }
             // While looking, every new deadline may be missed by the look: each one calls for another.
@@ -34,7 +39,7 @@ impl Hub {
             let next_deadline = match self.store.expire(now, BATCH).await {
                 Ok((0, next)) => next,
                 Ok(_) => {
-                    self.settlements_due.notify_one();
+                    self.note_ending(true);
                     if stop.is_cancelled() {
                         return;
                     }
@@ -50,5 +55,11 @@ impl Hub {
                 return;
             }
         }
+    }
+
+    /// Removes some of what is old; says whether there may be more.
+    async fn prune(&self, now: Timestamp) -> Result<bool> {
+        let (keys_before, events_before) = (now.before(IDEMPOTENCY_KEPT), now.before(self.event_retention));
+        self.store.prune(Prune { keys_before, events_before, limit: PRUNE_BATCH }).await
     }
 }

@@ -5,22 +5,30 @@
 //! | `create.rs`, `route.rs` | stores a request with its first deliveries; where each person is reached |
 //! | `dispatch.rs` | attempts what is due |
 //! | `advance.rs` | carries routes on: next channel, next round |
+//! | `presence.rs` | who is connected, and who has left |
 //! | `respond.rs` | takes answers: from the API, and as the [`Inbox`](crate::channel::Inbox) of every channel |
 //! | `acknowledge.rs` | notes what arrived and what was seen |
 //! | `wait.rs` | parks those who wait for an ending, without a query |
 //! | `settle.rs` | tells every delivery that the request is over |
+//! | `callbacks.rs` | tells the asker what became of the request |
 //! | `expire.rs` | ends what nobody answered in time |
 //! | `channels.rs`, `supervise.rs` | the running channels, their health, and their restarts |
+//! | `lease.rs` | which server runs a channel |
+//! | `servers.rs` | says that this server lives, and hears of the work of others |
 
 mod acknowledge;
 mod advance;
 mod backoff;
+mod callbacks;
 mod channels;
 mod create;
 mod dispatch;
 mod expire;
+mod lease;
+mod presence;
 mod respond;
 mod route;
+mod servers;
 mod settle;
 mod supervise;
 #[cfg(test)]
@@ -47,10 +55,11 @@ pub use create::CreateError;
 pub use respond::{Answer, Responded};
 
 use crate::{
+    callback::CallbackCaller,
     clock::{Clock, Timestamp},
     error::Result,
     event::Bus,
-    id::{Ids, RequestId},
+    id::{Ids, RequestId, ServerId},
     store::{Ended, Store},
 };
 
@@ -62,6 +71,8 @@ const BATCH: usize = 64;
 const SENDS_MAX: usize = 1024;
 /// How many settlements may be under way, whatever the sends do.
 const SETTLEMENTS_MAX: usize = 256;
+/// How many callbacks may be under way.
+const CALLBACKS_MAX: usize = 256;
 /// How long after a fault of the store the loops try again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long after `stop` a call under way is waited for: the program ends within 10 s (DESIGN.md, section 8).
@@ -88,6 +99,10 @@ pub struct Parts {
     pub page_url: String,
     /// How long a send may take before it counts as hanging.
     pub send_timeout: Duration,
+    /// How long events stay in the log.
+    pub event_retention: Duration,
+    /// Calls askers back.
+    pub caller: Arc<dyn CallbackCaller>,
 }
 
 /// Does something when it is dropped: also when the caller of a use case hangs up half-way, since what the store has
@@ -107,19 +122,27 @@ pub struct Hub {
     channels: Channels,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+    server: ServerId,
     page_url: String,
     lease: Duration,
+    event_retention: Duration,
+    call_timeout: Duration,
+    caller: Arc<dyn CallbackCaller>,
     sends_due: Notify,
     routes_due: Notify,
     settlements_due: Notify,
+    callbacks_due: Notify,
     deadline_moved: Notify,
     /// The deadline that the expiring loop sleeps towards, in microseconds.
     next_deadline: AtomicI64,
     attempts: TaskTracker,
     early: acknowledge::Early,
-    absences: advance::Absences,
+    presences: presence::Presences,
+    servers: servers::Servers,
     sends: Arc<Semaphore>,
     settlements: Arc<Semaphore>,
+    callbacks: Arc<Semaphore>,
+    receivers: callbacks::Receivers,
 }
 
 impl fmt::Debug for Hub {
@@ -132,25 +155,33 @@ impl Hub {
     /// An orchestrator at rest; [`Hub::run`] sets it to work.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let absences = advance::Absences::new(parts.clock.now());
+        let presences = presence::Presences::new(parts.clock.now());
         Arc::new(Self {
             store: parts.store,
             bus: parts.bus,
             channels: parts.channels,
             clock: parts.clock,
+            server: parts.ids.next(),
             ids: parts.ids,
             page_url: parts.page_url,
             lease: parts.send_timeout * CALLS_OF_A_LEASE + LEASE_MARGIN,
+            event_retention: parts.event_retention,
+            call_timeout: parts.send_timeout,
+            caller: parts.caller,
             sends_due: Notify::new(),
             routes_due: Notify::new(),
             settlements_due: Notify::new(),
+            callbacks_due: Notify::new(),
             deadline_moved: Notify::new(),
             next_deadline: AtomicI64::new(i64::MAX),
             attempts: TaskTracker::new(),
             early: acknowledge::Early::default(),
-            absences,
+            presences,
+            servers: servers::Servers::default(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
             settlements: Arc::new(Semaphore::new(SETTLEMENTS_MAX)),
+            callbacks: Arc::new(Semaphore::new(CALLBACKS_MAX)),
+            receivers: callbacks::Receivers::default(),
         })
     }
 
@@ -160,13 +191,16 @@ impl Hub {
         &self.channels
     }
 
-    /// Works until `stop`, then lets the attempts under way end. Those that do not within [`STOP_PATIENCE`] are written down
-    /// as of unknown end.
+    /// Works until `stop`, then lets the attempts under way end. Those that do not within [`STOP_PATIENCE`] are written
+    /// down as of unknown end.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let loops = TaskTracker::new();
+        loops.spawn(self.clone().stay(stop.clone()));
+        loops.spawn(self.clone().hear_of_work(stop.clone()));
         loops.spawn(self.clone().dispatch(stop.clone()));
         loops.spawn(self.clone().advance_routes(stop.clone()));
         loops.spawn(self.clone().settle_ended(stop.clone()));
+        loops.spawn(self.clone().call_back(stop.clone()));
         loops.spawn(self.clone().expire_overdue(stop.clone()));
         for channel in self.channels.iter() {
             loops.spawn(self.clone().supervise(channel.clone(), stop.clone()));
@@ -176,6 +210,7 @@ impl Hub {
         loops.wait().await;
         self.attempts.close();
         self.attempts.wait().await;
+        self.leave().await;
     }
 
     /// Cancels a pending request. `None` when there is no such request.
@@ -184,7 +219,7 @@ impl Hub {
     ///
     /// Those of the store.
     pub async fn cancel(&self, id: RequestId) -> Result<Option<Ended>> {
-        let _wake = OnDrop(|| self.settlements_due.notify_one());
+        let _wake = OnDrop(|| self.note_ending(true));
         self.store.cancel(id, self.clock.now()).await
     }
 
@@ -210,6 +245,15 @@ impl Hub {
     async fn cut_short(&self, stop: &CancellationToken) {
         stop.cancelled().await;
         self.clock.sleep_until(self.clock.now().after(STOP_PATIENCE)).await;
+    }
+
+    /// Wakes those who tell of endings: everybody it was delivered to, and where it may be one `with_callback` its
+    /// asker.
+    fn note_ending(&self, with_callback: bool) {
+        self.settlements_due.notify_one();
+        if with_callback {
+            self.callbacks_due.notify_one();
+        }
     }
 
     /// Wakes the expiring loop when a new deadline comes before the one it sleeps towards.

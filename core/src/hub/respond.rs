@@ -17,6 +17,9 @@ use crate::{
 /// The largest value kept of a response that is not accepted, in bytes of JSON: as large as the largest form.
 const VALUE_KEPT_MAX: usize = 64 * 1024;
 
+/// What not every database keeps in a text.
+const NUL: char = '\0';
+
 /// An answer from a person whose identity is proven.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -101,7 +104,7 @@ impl Hub {
             event: answer.event,
             standing,
         };
-        let _wake = OnDrop(|| self.settlements_due.notify_one());
+        let _wake = OnDrop(|| self.note_ending(request.terms.callback_url.is_some()));
         let Some(recorded) = self.store.respond(candidate).await? else { return Ok(None) };
         Ok(Some(Responded { recorded, faults }))
     }
@@ -131,9 +134,11 @@ fn keep(mut answer: Answer, standing: &mut Standing) -> Answer {
         answer.value = Value::Null;
         *reason = format!("{reason} (its value of {size} bytes is not kept)");
     }
+    *reason = reason.replace(NUL, "\u{fffd}");
     if let Some(comment) = &mut answer.comment {
         let cut = comment.char_indices().nth(COMMENT_MAX).map_or(comment.len(), |(at, _)| at);
         comment.truncate(cut);
+        *comment = comment.replace(NUL, "\u{fffd}");
     }
     answer
 }
@@ -147,6 +152,9 @@ fn faults(request: &Request, answer: &Answer) -> Vec<FieldError> {
     let length = answer.comment.as_ref().map_or(0, |comment| comment.chars().count());
     if length > COMMENT_MAX {
         faults.push(FieldError::new("comment", format!("has {length} characters, at most {COMMENT_MAX} are taken")));
+    }
+    if answer.comment.as_ref().is_some_and(|comment| comment.contains(NUL)) {
+        faults.push(FieldError::new("comment", "holds a NUL character"));
     }
     faults
 }
@@ -178,12 +186,12 @@ impl Inbox for Hub {
                 self.acknowledge(channel, from, receipt, read).await?;
                 Ok(Reply::Noted)
             }
-            Inbound::Connected { channel, address } => {
-                self.connected(&channel, &address).await?;
+            Inbound::Connected { channel, address, connection } => {
+                self.connected(&channel, &address, connection).await?;
                 Ok(Reply::Noted)
             }
-            Inbound::Disconnected { channel, address } => {
-                self.disconnected(&channel, &address).await?;
+            Inbound::Disconnected { channel, address, connection } => {
+                self.disconnected(&channel, &address, connection).await?;
                 Ok(Reply::Noted)
             }
         }

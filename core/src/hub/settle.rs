@@ -57,7 +57,8 @@ impl Hub {
             () = self.cut_short(&stop) => return,
         };
         let again = matches!(result, SettleResult::Again(_));
-        if let Err(error) = self.store.finish_settlement(claim.delivery.id, claim.lease, result).await {
+        let now = self.clock.now();
+        if let Err(error) = self.store.finish_settlement(claim.delivery.id, claim.lease, result, now).await {
             // The lease runs out and the settlement is tried again, which is harmless.
             warn!(%error, delivery = %claim.delivery.id, "a settlement's end could not be stored");
         }

@@ -1,13 +1,16 @@
 //! Keeping every channel's `run` alive.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use tokio::select;
+use tokio::{pin, select};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Hub, Running, backoff};
-use crate::error::Retry;
+use crate::{
+    clock::Timestamp,
+    error::{Result, Retry},
+};
 
 /// After a run of this long a fault counts as the first one.
 const HEALTHY: Duration = Duration::from_mins(10);
@@ -35,22 +38,31 @@ impl Hub {
         }
     }
 
-    /// Runs a channel until it is stopped or has nothing more to receive; after a fault it runs again, by and by.
+    /// Runs a channel until it is stopped or has nothing more to receive; after a fault it runs again, by and by. Where
+    /// other servers share the store, one of them runs it at a time.
     pub(super) async fn supervise(self: Arc<Self>, running: Arc<Running>, stop: CancellationToken) {
+        let Some(shared) = self.has_company(&stop).await else { return };
+        let name = running.channel().name();
         let mut faults: u32 = 0;
         loop {
+            let held = if shared {
+                let Some(held) = self.take_run(name, &stop).await else { return };
+                Some(held)
+            } else {
+                None
+            };
             let begun = self.clock.now();
-            let run = running.channel().run(self.clone(), stop.clone());
-            let overdue = async {
-                stop.cancelled().await;
-                self.clock.sleep_until(self.clock.now().after(STOP_GRACE)).await;
+            let ended = self.run_channel(&running, held, &stop).await;
+            if shared {
+                self.release_run(name).await;
+            }
+            let result = match ended {
+                Ended::ByItself(result) => result,
+                Ended::Overdue => return,
+                Ended::LeaseLost => continue,
             };
-            let ended = select! {
-                ended = run => ended,
-                () = overdue => return,
-            };
-            running.note(ended.as_ref().copied());
-            let Err(error) = ended else { return };
+            running.note(result.as_ref().copied());
+            let Err(error) = result else { return };
             if stop.is_cancelled() {
                 return;
             }
@@ -60,11 +72,58 @@ impl Hub {
             faults = faults.saturating_add(1);
             let retry = if error.retry() == Retry::Never { Retry::Backoff } else { error.retry() };
             let wait = backoff::wait(faults, retry, &self.ids);
-            warn!(channel = %running.channel().name(), %error, ?wait, "a channel stopped receiving; it runs again");
+            warn!(channel = %name, %error, ?wait, "a channel stopped receiving; it runs again");
             select! {
                 () = self.clock.sleep_until(self.clock.now().after(wait)) => {}
                 () = stop.cancelled() => return,
             }
         }
     }
+
+    /// Runs a channel once, for as long as the lease lasts that counts from `held` on.
+    async fn run_channel(
+        self: &Arc<Self>,
+        running: &Running,
+        held: Option<Timestamp>,
+        stop: &CancellationToken,
+    ) -> Ended {
+        let channel = running.channel();
+        let told = stop.child_token();
+        let run = channel.run(self.clone(), told.clone());
+        pin!(run);
+        let lost = async {
+            match held {
+                Some(held) => self.keep_run(channel.name(), held).await,
+                None => pending().await,
+            }
+        };
+        let overdue = async {
+            stop.cancelled().await;
+            self.clock.sleep_until(self.clock.now().after(STOP_GRACE)).await;
+        };
+        let end = select! {
+            biased;
+            end = lost => end,
+            ended = &mut run => return Ended::ByItself(ended),
+            () = overdue => return Ended::Overdue,
+        };
+        warn!(channel = %channel.name(), "the lease to run a channel is lost");
+        told.cancel();
+        select! {
+            biased;
+            () = self.clock.sleep_until(end) => {}
+            _ = &mut run => {}
+        }
+        Ended::LeaseLost
+    }
+}
+
+/// How a run came to its end.
+enum Ended {
+    /// By itself: because it was told to, because nothing is left to receive, or by a fault.
+    ByItself(Result<()>),
+    /// It did not heed that it was told to stop.
+    Overdue,
+    /// Another server may run the channel.
+    LeaseLost,
 }

@@ -1,19 +1,23 @@
 //! The orchestrator on the in-memory store, the in-memory channel and a clock that is moved by hand.
 
+mod callbacks;
 mod health;
 mod presence;
+mod retention;
 mod routes;
+mod servers;
 mod world;
 
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Answer, ChannelState, Channels, CreateError, Hub, Parts, Responded};
 use crate::{
     Clock, Error, ErrorKind, Timestamp,
-    channel::{Address, Capabilities, Channel, Content, Inbound, Inbox, MemoryChannel},
+    channel::{Address, Capabilities, Channel, Connection, Content, Inbound, Inbox, MemoryChannel},
     clock::ManualClock,
     event::Bus,
     feedback::{Delivery, DeliveryState, DeliveryStatus, Draft, Request, Source, Status, Verdict},
@@ -22,7 +26,7 @@ use crate::{
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };
 
-use world::{TOKEN, World, address, error};
+use world::{RETENTION, TOKEN, World, address, error};
 
 use DeliveryStatus::{Delivered, Failed, Queued, Read, Sending, Sent, Settled, Skipped, Unknown};
 
@@ -158,7 +162,11 @@ async fn who_is_away_is_skipped_and_gets_it_on_return() {
     let request = world.ask(json!({"to": ["ana"]})).await;
     world.until(&request, &[Skipped]).await;
     world.channel.set_connected(&address("ana"), true);
-    let connected = Inbound::Connected { channel: world.channel.name().clone(), address: address("ana") };
+    let connected = Inbound::Connected {
+        channel: world.channel.name().clone(),
+        address: address("ana"),
+        connection: Connection::Here,
+    };
     world.hub.accept(connected).await.unwrap();
     world.until(&request, &[Sent]).await;
 }
@@ -211,7 +219,7 @@ async fn a_send_cut_off_by_a_crash_is_repeated_only_where_that_is_harmless_and_n
         world.stop.cancel();
         let request = world.ask(json!({"to": ["ana"]})).await;
         let lease = world.clock.now().after(Duration::from_secs(30));
-        world.store.claim_sends(world.clock.now(), lease, 1).await.unwrap();
+        world.store.claim_sends(Uuid::nil().into(), world.clock.now(), lease, 1).await.unwrap();
         if cancelled {
             world.hub.cancel(request.id).await.unwrap();
         }

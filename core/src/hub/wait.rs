@@ -9,12 +9,18 @@ use super::Hub;
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::{EventKind, Heard, Topic},
+    event::{Heard, Listening, Topic},
     feedback::Request,
     id::RequestId,
 };
 
 impl Hub {
+    /// Starts listening to what is committed.
+    #[must_use]
+    pub fn listen(&self, topic: Topic) -> Listening {
+        self.bus.listen(topic)
+    }
+
     /// The request once it has ended, or as it is at `until` or at `stop`. `None` when there is no such request. While it
     /// waits it asks the store nothing: the commit of the ending wakes it.
     ///
@@ -28,7 +34,7 @@ impl Hub {
         stop: &CancellationToken,
     ) -> Result<Option<Arc<Request>>> {
         // Listen before reading, or an ending in between would be missed.
-        let mut listening = self.bus.listen(Topic::Request(id));
+        let mut listening = self.listen(Topic::Ending(id));
         let mut request = self.store.request(id).await?;
         while request.as_ref().is_some_and(|request| request.is_pending()) {
             let heard = select! {
@@ -38,8 +44,7 @@ impl Hub {
                 () = stop.cancelled() => break,
             };
             match heard {
-                Heard::Event(event) if event.kind == EventKind::Ended => request = Some(event.request.clone()),
-                Heard::Event(_) => {}
+                Heard::Event(event) => request = Some(event.request.clone()),
                 Heard::Lagged => request = self.store.request(id).await?,
             }
         }

@@ -1,8 +1,13 @@
 //! The store in memory, for tests and the simulation. Nothing survives the process.
 
+mod callbacks;
+mod claims;
+mod lists;
+mod log;
+mod servers;
 mod state;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -10,16 +15,18 @@ use parking_lot::Mutex;
 use state::{Route, Settle, State, Stored};
 
 use super::{
-    Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Noted, Page, RequestQuery,
-    RouteAdvance, RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store, judge,
+    CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
+    Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim, SendClaim,
+    SettleClaim, SettleResult, Store, judge,
 };
 use crate::{
+    callback::Callback,
     channel::{Address, ChannelName, Receipt, Recorded},
     clock::Timestamp,
     error::Result,
-    event::{Bus, Event, EventId, EventKind},
-    feedback::{Attempt, Delivery, DeliveryState, Ending, Request, Response, Status},
-    id::{DeliveryId, RequestId, ResponseId},
+    event::{Bus, Event, EventId, EventKind, Work},
+    feedback::{Delivery, DeliveryState, Ending, Request, Response},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
 };
 
@@ -37,6 +44,17 @@ impl MemoryStore {
         Self { bus, state: Mutex::default() }
     }
 
+    /// Called with the state locked, so that events are published in their order.
+    fn publish(&self, events: impl IntoIterator<Item = Arc<Event>>) {
+        self.bus.publish(&events.into_iter().collect::<Vec<_>>());
+    }
+
+    fn wake(&self, works: &[Work]) {
+        for work in works {
+            self.bus.wake(*work);
+        }
+    }
+
     /// Puts what is known of a person now in the place of what was.
     pub fn replace_person(&self, person: &Person) {
         let mut state = self.state.lock();
@@ -49,12 +67,6 @@ impl MemoryStore {
     pub fn add_person(&self, person: Person, email: Option<String>) {
         self.state.lock().people.push((person, email));
     }
-}
-
-fn page<T>(mut items: Vec<T>, limit: usize) -> Page<T> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    Page { items, more }
 }
 
 #[async_trait]
@@ -71,7 +83,7 @@ impl Store for MemoryStore {
             state.idempotency.insert(idempotency.key, kept);
         }
         let mut request = new.request;
-        request.created_event = EventId(state.events.len() as u64 + 1);
+        request.created_event = EventId(state.head().0 + 1);
         let (id, at) = (request.id, request.created_at);
         let request = Arc::new(request);
         state.requests.insert(id, request.clone());
@@ -82,8 +94,8 @@ impl Store for MemoryStore {
         }
         let deliveries = new.deliveries.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));
         state.deliveries.extend(deliveries);
-        let event = state.append(EventKind::Created, id, at);
-        self.bus.publish(&event.into_iter().map(Arc::new).collect::<Vec<_>>());
+        self.wake(&[Work::Sends, Work::Routes, Work::Deadlines]);
+        self.publish(state.append(EventKind::Created, id, at));
         Ok(Created::New(request))
     }
 
@@ -92,25 +104,7 @@ impl Store for MemoryStore {
     }
 
     async fn requests(&self, query: RequestQuery) -> Result<Page<Arc<Request>>> {
-        let state = self.state.lock();
-        let in_scope = |request: &Request| match query.scope {
-            Scope::AskedByToken(id) => request.asker.token.as_ref().is_some_and(|token| token.id == id),
-            Scope::AskedByUser(id) => request.asker.user.id == id,
-            Scope::Asked(id) => request.asks(id),
-        };
-        let before = query.before.map(|id| state.requests.get(&id).map(|request| request.created_event));
-        let mut found: Vec<_> = state
-            .requests
-            .values()
-            .filter(|request| {
-                in_scope(request)
-                    && query.status.is_none_or(|status| request.state.status() == status)
-                    && before.is_none_or(|before| before.is_some_and(|before| request.created_event < before))
-            })
-            .cloned()
-            .collect();
-        found.sort_by_key(|request| std::cmp::Reverse(request.created_event));
-        Ok(page(found, query.limit))
+        Ok(self.state.lock().list(&query))
     }
 
     async fn respond(&self, candidate: Candidate) -> Result<Option<Recorded>> {
@@ -123,12 +117,14 @@ impl Store for MemoryStore {
         }
         let judgement = judge(&request, &candidate);
         let response = judgement.response(&candidate);
-        let ended = judgement.ending.and_then(|ending| state.end(request.id, ending, candidate.at));
-        self.bus.publish(&ended.into_iter().map(Arc::new).collect::<Vec<_>>());
+        self.wake(&[Work::Settlements, Work::Callbacks]);
         state.responses.push(response.clone());
         if let Some(event) = event {
             state.response_events.insert(event, response.id);
         }
+        let recorded = state.append(EventKind::Response(response.id), request.id, candidate.at);
+        let ended = judgement.ending.and_then(|ending| state.end(request.id, ending, candidate.at));
+        self.publish(recorded.into_iter().chain(ended));
         let request = state.requests[&request.id].clone();
         Ok(Some(Recorded { response, request, duplicate: false }))
     }
@@ -142,8 +138,8 @@ impl Store for MemoryStore {
         // A deadline that passed unnoticed comes before the cancellation.
         let expired = at >= request.expires_at;
         let ending = if expired { request.expiry() } else { Ending::Cancelled { at } };
-        let event = state.end(id, ending, at);
-        self.bus.publish(&event.into_iter().map(Arc::new).collect::<Vec<_>>());
+        self.publish(state.end(id, ending, at));
+        self.wake(&[Work::Settlements, Work::Callbacks]);
         let request = state.requests[&id].clone();
         Ok(Some(if expired { Ended::Before(request) } else { Ended::Now(request) }))
     }
@@ -155,59 +151,40 @@ impl Store for MemoryStore {
         let due = pending.iter().take_while(|request| request.expires_at <= now).take(limit).count();
         let mut events = Vec::new();
         for request in &pending[..due] {
-            events.extend(state.end(request.id, request.expiry(), now).map(Arc::new));
+            events.extend(state.end(request.id, request.expiry(), now));
         }
-        self.bus.publish(&events);
+        self.publish(events);
+        if due > 0 {
+            self.wake(&[Work::Settlements, Work::Callbacks]);
+        }
         Ok((due, pending.get(due).map(|request| request.expires_at)))
     }
 
     async fn responses(&self, id: RequestId, after: Option<ResponseId>, limit: usize) -> Result<Page<Response>> {
-        let state = self.state.lock();
-        let mut found: Vec<_> = state.responses.iter().filter(|response| response.request_id == id).cloned().collect();
-        found.sort_by_key(|response| response.id);
-        found.retain(|response| after.is_none_or(|after| response.id > after));
-        Ok(page(found, limit))
+        Ok(self.state.lock().responses_to(id, after, limit))
     }
 
     async fn deliveries(&self, id: RequestId, after: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>> {
-        let state = self.state.lock();
-        let found = state
-            .deliveries
-            .values()
-            .map(|stored| &stored.delivery)
-            .filter(|delivery| delivery.request_id == id && after.is_none_or(|after| delivery.id > after));
-        Ok(page(found.take(limit + 1).cloned().collect(), limit))
+        Ok(self.state.lock().deliveries_of(id, after, limit))
     }
 
-    async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>> {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let mut due: Vec<_> = state
-            .deliveries
-            .values()
-            .filter_map(|stored| match stored.delivery.state {
-                DeliveryState::Queued { due, .. } => Some((due, stored.delivery.id, false)),
-                DeliveryState::Sending { lease } => Some((lease, stored.delivery.id, true)),
-                _ => None,
-            })
-            .collect();
-        due.sort_unstable();
-        let ready = due.iter().take_while(|(at, ..)| *at <= now).take(limit).count();
-        let next_due = due.get(ready).map(|(at, ..)| *at);
-        let claimed = due[..ready]
-            .iter()
-            .filter_map(|(_, id, interrupted)| {
-                let delivery = &mut state.deliveries.get_mut(id)?.delivery;
-                delivery.state = DeliveryState::Sending { lease };
-                if !interrupted {
-                    let number = delivery.attempts.last().map_or(0, |attempt| attempt.number) + 1;
-                    delivery.attempts.push(Attempt { number, at: now, error: None });
-                }
-                let request = state.requests.get(&delivery.request_id)?.clone();
-                Some(SendClaim { delivery: delivery.clone(), request, interrupted: *interrupted })
-            })
-            .collect();
-        Ok(Claims { claimed, next_due })
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
+        Ok(self.state.lock().deliveries.get(&id).map(|stored| stored.delivery.clone()))
+    }
+
+    async fn response(&self, request: RequestId, id: ResponseId) -> Result<Option<Response>> {
+        let state = self.state.lock();
+        Ok(state.responses.iter().find(|response| response.request_id == request && response.id == id).cloned())
+    }
+
+    async fn claim_sends(
+        &self,
+        server: ServerId,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Claims<SendClaim>> {
+        Ok(self.state.lock().claim_sends(server, now, lease, limit))
     }
 
     async fn finish_send(&self, end: FinishedSend) -> Result<()> {
@@ -225,6 +202,7 @@ impl Store for MemoryStore {
             attempt.error = end.error;
         }
         stored.delivery.in_doubt |= end.in_doubt;
+        self.wake(&[Work::Sends, Work::Routes, Work::Settlements]);
         let id = stored.delivery.request_id;
         if state.requests.get(&id).is_some_and(|request| request.is_pending()) {
             stored.delivery.state = end.state;
@@ -234,6 +212,7 @@ impl Store for MemoryStore {
         } else {
             stored.finish_after_end(end.state, end.now);
         }
+        self.publish(state.append(EventKind::Delivery(end.id), id, end.now));
         Ok(())
     }
 
@@ -250,42 +229,29 @@ impl Store for MemoryStore {
         let Some(stored) = state.deliveries.get_mut(&id).filter(on_channel) else { return Ok(None) };
         let Delivery { state: before, attempts, .. } = &stored.delivery;
         let lacks_one = before.receipt().is_none() && *before != DeliveryState::Settled && !attempts.is_empty();
-        let address = stored.delivery.address.clone();
+        let (address, request) = (stored.delivery.address.clone(), stored.delivery.request_id);
         if !lacks_one {
             return Ok(Some(Noted { address, is_news: false }));
         }
         let sent = DeliveryState::Sent { receipt: receipt.clone() };
-        if state.requests.get(&stored.delivery.request_id).is_some_and(|request| request.is_pending()) {
+        self.wake(&[Work::Routes, Work::Settlements]);
+        if state.requests.get(&request).is_some_and(|request| request.is_pending()) {
             stored.delivery.state = sent;
-            let route = state.routes.get_mut(&(stored.delivery.request_id, stored.delivery.user_id));
+            let route = state.routes.get_mut(&(request, stored.delivery.user_id));
             if let Some(route) = route {
+                // Whoever claimed it took what is out for failed.
+                route.lease = None;
                 route.hasten(now);
             }
         } else {
             stored.finish_after_end(sent, now);
         }
+        self.publish(state.append(EventKind::Delivery(id), request, now));
         Ok(Some(Noted { address, is_news: true }))
     }
 
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>> {
-        let mut state = self.state.lock();
-        let mut due: Vec<_> = state.routes.iter().filter_map(|(key, route)| route.due.map(|due| (due, *key))).collect();
-        due.sort_unstable();
-        let ready = due.iter().take_while(|(at, _)| *at <= now).take(limit).count();
-        let next_due = due.get(ready).map(|(at, _)| *at);
-        let mut claimed = Vec::with_capacity(ready);
-        for (_, key) in &due[..ready] {
-            let (id, user) = *key;
-            let Some(request) = state.requests.get(&id).cloned() else { continue };
-            let Some(person) = state.find(&user.to_string()) else { continue };
-            let of_person = |stored: &&Stored| stored.delivery.request_id == id && stored.delivery.user_id == user;
-            let deliveries =
-                state.deliveries.values().filter(of_person).map(|stored| stored.delivery.clone()).collect();
-            let Some(route) = state.routes.get_mut(key) else { continue };
-            (route.due, route.lease) = (Some(lease), Some(lease));
-            claimed.push(RouteClaim { request, person, deliveries, rounds: route.rounds, lease });
-        }
-        Ok(Claims { claimed, next_due })
+        Ok(self.state.lock().claim_routes(now, lease, limit))
     }
 
     async fn finish_route(&self, step: RouteAdvance) -> Result<()> {
@@ -295,10 +261,13 @@ impl Store for MemoryStore {
         }
         let route = state.routes.get_mut(&(step.request, step.user)).filter(|route| route.lease == Some(step.lease));
         let Some(route) = route else { return Ok(()) };
-        let newly = step.exhausted && !route.exhausted;
         let hastened = route.due.filter(|due| *due < step.lease);
+        let exhausted = step.exhausted && hastened.is_none();
+        let newly = exhausted && !route.exhausted;
         let due = hastened.map_or(step.due, |due| Some(step.due.map_or(due, |later| later.min(due))));
-        *route = Route { due, lease: None, rounds: step.rounds, exhausted: step.exhausted };
+        *route = Route { due, lease: None, rounds: step.rounds, exhausted };
+        self.wake(&[Work::Sends, Work::Routes]);
+        let mut changed: Vec<_> = step.begin.iter().map(|delivery| delivery.id).collect();
         let begin = step.begin.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));
         state.deliveries.extend(begin);
         for (id, due) in step.again {
@@ -311,36 +280,20 @@ impl Store for MemoryStore {
                     _ => continue,
                 };
                 stored.delivery.state = DeliveryState::Queued { due, reason };
+                changed.push(id);
             }
         }
+        let mut events = state.append_changes(changed.into_iter().map(|id| (id, step.request)), step.now);
         if newly {
-            let event = state.tell_undeliverable(step.request, step.now);
-            self.bus.publish(&event.into_iter().map(Arc::new).collect::<Vec<_>>());
+            events.extend(state.tell_undeliverable(step.request, step.now));
         }
+        self.publish(events);
         Ok(())
     }
 
     async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64> {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let out: BTreeSet<_> = state
-            .deliveries
-            .values()
-            .map(|stored| &stored.delivery)
-            .filter(|one| one.channel == *channel && one.address == *address && one.state.receipt().is_some())
-            .filter(|one| state.requests.get(&one.request_id).is_some_and(|request| request.is_pending()))
-            .map(|one| (one.request_id, one.user_id))
-            .collect();
-        let routes = state.routes.iter_mut().filter(|(key, _)| out.contains(key));
-        Ok(routes.map(|(_, route)| route.hasten(due)).count() as u64)
-    }
-
-    async fn hasten_all_routes(&self, due: Timestamp) -> Result<u64> {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let pending = |id: &RequestId| state.requests.get(id).is_some_and(|request| request.is_pending());
-        let routes = state.routes.iter_mut().filter(|((id, _), _)| pending(id));
-        Ok(routes.map(|(_, route)| route.hasten(due)).count() as u64)
+        self.wake(&[Work::Routes]);
+        Ok(self.state.lock().hasten_routes(channel, address, due))
     }
 
     async fn acknowledge(
@@ -349,70 +302,133 @@ impl Store for MemoryStore {
         address: &Address,
         receipt: &Receipt,
         read: bool,
+        now: Timestamp,
     ) -> Result<bool> {
         let mut state = self.state.lock();
-        let mut known = false;
+        let (mut known, mut changed) = (false, Vec::new());
         for stored in state.deliveries.values_mut() {
             let delivery = &mut stored.delivery;
             if delivery.channel == *channel && delivery.address == *address && delivery.state.receipt() == Some(receipt)
             {
-                delivery.state = delivery.state.clone().acknowledged(read);
+                let acknowledged = delivery.state.clone().acknowledged(read);
+                if acknowledged != delivery.state {
+                    delivery.state = acknowledged;
+                    changed.push((delivery.id, delivery.request_id));
+                }
                 known = true;
             }
         }
+        self.publish(state.append_changes(changed, now));
         Ok(known)
     }
 
-    async fn requeue_skipped(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Result<u64> {
+    async fn connected(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        server: Option<ServerId>,
+        now: Timestamp,
+    ) -> Result<u64> {
         let mut state = self.state.lock();
-        let mut count = 0;
-        for stored in state.deliveries.values_mut() {
-            let delivery = &mut stored.delivery;
-            let skipped = matches!(delivery.state, DeliveryState::Skipped { .. });
-            if skipped && delivery.channel == *channel && delivery.address == *address {
-                delivery.state = DeliveryState::Queued { due: now, reason: None };
-                count += 1;
-            }
-        }
+        state.servers.connect(channel, address, server);
+        self.wake(&[Work::Sends]);
+        let changed = state.requeue_skipped(channel, address, now);
+        let count = changed.len() as u64;
+        self.publish(state.append_changes(changed, now));
         Ok(count)
     }
 
-    async fn claim_settlements(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SettleClaim>> {
+    async fn disconnected(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        server: Option<ServerId>,
+        now: Timestamp,
+        due: Timestamp,
+    ) -> Result<u64> {
         let mut state = self.state.lock();
-        let state = &mut *state;
-        let mut due: Vec<_> = state
-            .deliveries
-            .values()
-            .filter_map(|stored| stored.settle.map(|settle| (settle.due, stored.delivery.id)))
-            .collect();
-        due.sort_unstable();
-        let ready = due.iter().take_while(|(at, _)| *at <= now).take(limit).count();
-        let next_due = due.get(ready).map(|(at, _)| *at);
-        let claimed = due[..ready]
-            .iter()
-            .filter_map(|(_, id)| {
-                let stored = state.deliveries.get_mut(id)?;
-                let settle = stored.settle.as_mut()?;
-                let tries = settle.tries;
-                *settle = Settle { due: lease, tries: tries + 1 };
-                let request = state.requests.get(&stored.delivery.request_id)?.clone();
-                Some(SettleClaim { delivery: stored.delivery.clone(), request, lease, tries })
-            })
-            .collect();
-        Ok(Claims { claimed, next_due })
+        state.servers.disconnect(channel, address, server, now);
+        self.wake(&[Work::Routes, Work::Sends]);
+        Ok(state.hasten_routes(channel, address, due))
     }
 
-    async fn finish_settlement(&self, id: DeliveryId, lease: Timestamp, result: SettleResult) -> Result<()> {
+    async fn presence(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Result<Presence> {
+        Ok(self.state.lock().servers.presence(channel, address, now))
+    }
+
+    async fn stay(&self, server: ServerId, now: Timestamp, until: Timestamp, due: Timestamp) -> Result<Company> {
+        let mut state = self.state.lock();
+        let company = state.servers.stay(server, now, until);
+        if company != (Company::Shared { anew: false, bereft: false }) {
+            state.hasten_all_routes(due);
+            self.wake(&[Work::Sends, Work::Routes]);
+        }
+        Ok(company)
+    }
+
+    async fn leave(&self, server: ServerId, now: Timestamp) -> Result<()> {
+        self.state.lock().servers.leave(server, now);
+        self.wake(&[Work::Sends, Work::Runs]);
+        Ok(())
+    }
+
+    async fn hold_run(
+        &self,
+        channel: &ChannelName,
+        server: ServerId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Hold> {
+        Ok(self.state.lock().servers.hold_run(channel, server, now, until))
+    }
+
+    async fn release_run(&self, channel: &ChannelName, server: ServerId) -> Result<()> {
+        self.state.lock().servers.release_run(channel, server);
+        self.wake(&[Work::Runs]);
+        Ok(())
+    }
+
+    async fn claim_settlements(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SettleClaim>> {
+        Ok(self.state.lock().claim_settlements(now, lease, limit))
+    }
+
+    async fn finish_settlement(
+        &self,
+        id: DeliveryId,
+        lease: Timestamp,
+        result: SettleResult,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut state = self.state.lock();
         let Some(stored) = state.deliveries.get_mut(&id) else { return Ok(()) };
         let Some(settle) = stored.settle.filter(|settle| settle.due == lease) else { return Ok(()) };
         stored.settle = None;
         match result {
             SettleResult::Settled => stored.delivery.state = DeliveryState::Settled,
-            SettleResult::Again(due) => stored.settle = Some(Settle { due, ..settle }),
+            SettleResult::Again(due) => {
+                stored.settle = Some(Settle { due, ..settle });
+                self.wake(&[Work::Settlements]);
+                return Ok(());
+            }
             SettleResult::GivenUp(reason) => stored.delivery.state = DeliveryState::Failed { reason },
         }
+        let request = stored.delivery.request_id;
+        self.publish(state.append(EventKind::Delivery(id), request, now));
         Ok(())
+    }
+
+    async fn claim_callbacks(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<CallbackClaim>> {
+        Ok(self.state.lock().claim_callbacks(now, lease, limit))
+    }
+
+    async fn finish_callback(&self, end: FinishedCallback) -> Result<()> {
+        self.state.lock().finish_callback(end);
+        self.wake(&[Work::Callbacks]);
+        Ok(())
+    }
+
+    async fn callbacks(&self, id: RequestId, after: Option<CallbackId>, limit: usize) -> Result<Page<Callback>> {
+        Ok(lists::page(self.state.lock().callbacks_of(id, after, limit + 1), limit))
     }
 
     async fn ping(&self) -> Result<()> {
@@ -420,24 +436,20 @@ impl Store for MemoryStore {
     }
 
     async fn head(&self) -> Result<EventId> {
-        Ok(EventId(self.state.lock().events.len() as u64))
+        Ok(self.state.lock().head())
     }
 
-    async fn events(&self, reader: Reader, after: EventId, limit: usize) -> Result<Option<Vec<Arc<Event>>>> {
-        let state = self.state.lock();
-        if after.0 > state.events.len() as u64 {
-            return Ok(None);
-        }
-        let events = state.concerns(reader).filter(|event| event.id > after);
-        Ok(Some(events.take(limit).map(Arc::new).collect()))
+    async fn events(&self, reader: Reader, after: EventId, limit: usize) -> Result<Following> {
+        let concerned = |event: &Event| event.readers().any(|one| one == reader);
+        Ok(self.state.lock().following(after, limit, concerned))
+    }
+
+    async fn request_events(&self, id: RequestId, after: Option<EventId>, limit: usize) -> Result<Following> {
+        Ok(self.state.lock().following_of(id, after, limit))
     }
 
     async fn pending(&self, reader: Reader, after: EventId, limit: usize) -> Result<Vec<Arc<Event>>> {
-        let state = self.state.lock();
-        let pending = state.concerns(reader).filter(|event| {
-            event.id > after && event.kind == EventKind::Created && event.request.state.status() == Status::Pending
-        });
-        Ok(pending.take(limit).map(Arc::new).collect())
+        Ok(self.state.lock().pending(reader, after, limit))
     }
 
     async fn people(&self, names: &[String]) -> Result<Vec<Option<Person>>> {
@@ -454,25 +466,12 @@ impl Store for MemoryStore {
     }
 
     async fn delivery_counts(&self, channel: &ChannelName) -> Result<DeliveryCounts> {
-        let state = self.state.lock();
-        let mut counts = DeliveryCounts::default();
-        for stored in state.deliveries.values().filter(|stored| stored.delivery.channel == *channel) {
-            match stored.delivery.state {
-                DeliveryState::Queued { .. } | DeliveryState::Held { .. } | DeliveryState::Sending { .. } => {
-                    counts.queued += 1;
-                }
-                DeliveryState::Sent { .. } | DeliveryState::Delivered { .. } | DeliveryState::Read { .. } => {
-                    counts.sent += 1;
-                }
-                DeliveryState::Failed { .. } => counts.failed += 1,
-                _ => {}
-            }
-        }
-        Ok(counts)
+        Ok(self.state.lock().counts(channel))
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<()> {
-        self.state.lock().idempotency.retain(|_, (_, _, at)| *at >= before);
-        Ok(())
+    async fn prune(&self, what: Prune) -> Result<bool> {
+        let mut state = self.state.lock();
+        state.idempotency.retain(|_, (_, _, at)| *at >= what.keys_before);
+        Ok(state.prune_events(what))
     }
 }

@@ -1,26 +1,36 @@
 //! The storage port: one method a use case, each atomic and durable when it returns.
 //!
-//! Every implementation passes the same suite (`hearback_tests::store`). A store publishes the events of a commit on the
-//! [`crate::event::Bus`] it was built with: in commit order, after the commit, before the caller hears.
+//! Every implementation passes the same suite (`hearback_tests::store`). A store publishes the events of a commit on
+//! the [`crate::event::Bus`] it was built with: in commit order, after the commit, before the caller hears.
+//!
+//! Where several servers share a store, each has a bus of its own, and a commit on one also reaches the buses of the
+//! others: its events by [`Bus::publish`](crate::event::Bus::publish), and by [`Bus::wake`](crate::event::Bus::wake)
+//! word of the [`Work`](crate::event::Work) that it made due, which every method names. Word of work that is none costs
+//! a look, and nothing else.
 
+mod claims;
 mod judge;
 mod memory;
+mod servers;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+pub use claims::{Claims, FinishedSend, Noted, RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult};
 pub use judge::{Judgement, judge};
 pub use memory::MemoryStore;
+pub use servers::{Company, Connected, Hold, LEFT_KEPT, Presence, Presences};
 
 use crate::{
+    callback::{Callback, CallbackState},
     channel::{Address, ChannelName, Receipt, Recorded},
     clock::Timestamp,
     error::Result,
-    event::{Event, EventId},
-    feedback::{Delivery, DeliveryState, Request, Response, Status},
-    id::{DeliveryId, RequestId, ResponseId, TokenId, UserId},
+    event::{BadCursor, Event, EventId},
+    feedback::{Delivery, Request, Response, Status},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId, TokenId, UserId},
     person::{Person, Reader, UserRef},
 };
 
@@ -131,124 +141,58 @@ pub struct RequestQuery {
     pub limit: usize,
 }
 
-/// A delivery to attempt: its newest attempt has begun and is committed. One that was cut off has no new attempt.
-#[derive(Clone, Debug)]
-pub struct SendClaim {
-    /// The delivery, in state `Sending`.
-    pub delivery: Delivery,
-    /// What is delivered.
-    pub request: Arc<Request>,
-    /// Whether its newest attempt was cut off by a crash, so that it may have been sent.
-    pub interrupted: bool,
+/// What is forgotten by its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Idempotency keys given before this.
+    pub keys_before: Timestamp,
+    /// Events of before this, as far as no younger one comes before them in the log.
+    pub events_before: Timestamp,
+    /// At most this many events.
+    pub limit: usize,
 }
 
-/// How an attempt ended.
+/// What follows a place in the log, in order; or why nothing can be said to follow it.
+pub type Following = std::result::Result<Vec<Arc<Event>>, BadCursor>;
+
+/// A callback to make.
 #[derive(Clone, Debug)]
-pub struct FinishedSend {
-    /// The delivery.
-    pub id: DeliveryId,
-    /// The lease under which it was attempted.
+pub struct CallbackClaim {
+    /// The callback, queued, and due again when the lease runs out.
+    pub callback: Callback,
+    /// The request it is about, as it is now.
+    pub request: Arc<Request>,
+    /// Whether its URL has asked to be called no more on behalf of its token.
+    pub disabled: bool,
+    /// When the lease runs out.
     pub lease: Timestamp,
-    /// What becomes of the delivery.
-    pub state: DeliveryState,
-    /// Whether the channel was called at all; if not, the attempt is taken back.
-    pub attempted: bool,
-    /// What went wrong, if anything did.
+}
+
+/// What became of a claimed callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedCallback {
+    /// The callback.
+    pub id: CallbackId,
+    /// The lease under which it was made.
+    pub lease: Timestamp,
+    /// Where it stands now. `Disabled` says for good that its URL is not to be called on behalf of its token.
+    pub state: CallbackState,
+    /// Whether it was called at all: only then is an attempt counted.
+    pub called: bool,
+    /// What went wrong, if anything did; the last error stays where nothing did.
     pub error: Option<String>,
-    /// Whether it may have arrived although no receipt is there. A delivery stays in doubt whatever its later attempts
-    /// come to.
-    pub in_doubt: bool,
-    /// When the person's route is looked at next because of it; `None` leaves that as it was.
-    pub route_due: Option<Timestamp>,
-    /// The present moment.
-    pub now: Timestamp,
-}
-
-/// A receipt that came by another way than the end of its attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noted {
-    /// Where what it is for was sent.
-    pub address: Address,
-    /// Whether the delivery had none before.
-    pub is_news: bool,
-}
-
-/// The route of one person asked, due to be looked at.
-#[derive(Clone, Debug)]
-pub struct RouteClaim {
-    /// The request, pending.
-    pub request: Arc<Request>,
-    /// Who is asked, as they are known now.
-    pub person: Person,
-    /// Their deliveries of it, oldest first.
-    pub deliveries: Vec<Delivery>,
-    /// How many rounds have begun after the whole route had failed.
-    pub rounds: u32,
-    /// When the lease runs out.
-    pub lease: Timestamp,
-}
-
-/// How a person's route goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteAdvance {
-    /// Which request.
-    pub request: RequestId,
-    /// Which person.
-    pub user: UserId,
-    /// The lease under which it was looked at.
-    pub lease: Timestamp,
-    /// Deliveries over further channels, which begin.
-    pub begin: Vec<Delivery>,
-    /// Held and skipped deliveries that are queued again, with when they are due.
-    pub again: Vec<(DeliveryId, Timestamp)>,
-    /// How many rounds have begun.
-    pub rounds: u32,
-    /// Whether the hub has nothing left by which it expects to reach the person.
-    pub exhausted: bool,
-    /// When it is looked at next; `None` until an attempt ends or somebody comes or goes.
-    pub due: Option<Timestamp>,
-    /// The present moment.
-    pub now: Timestamp,
-}
-
-/// A delivery whose person is to be told how the request ended.
-#[derive(Clone, Debug)]
-pub struct SettleClaim {
-    /// The delivery.
-    pub delivery: Delivery,
-    /// What was delivered, now ended.
-    pub request: Arc<Request>,
-    /// When the lease runs out.
-    pub lease: Timestamp,
-    /// How often it was tried before.
-    pub tries: u32,
-}
-
-/// Claimed work, and when more is due.
-#[derive(Clone, Debug)]
-pub struct Claims<T> {
-    /// What was claimed.
-    pub claimed: Vec<T>,
-    /// When the next unclaimed piece is due, if there is one.
-    pub next_due: Option<Timestamp>,
-}
-
-/// What became of a settlement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettleResult {
-    /// The person was told.
-    Settled,
-    /// Again at this time.
-    Again(Timestamp),
-    /// Given up: why.
-    GivenUp(String),
 }
 
 /// Durable storage, as use cases.
+///
+/// Whatever changes a delivery, but for the begin of an attempt and the ending of its request, and every response that
+/// is kept appends an event that says so, in the same transaction.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Stores a request, its first deliveries, its idempotency key and its event, or none of them. The route of a person
-    /// without a delivery is looked at at once: they may have got an address since they were looked up.
+    /// Stores a request, its first deliveries, its idempotency key and its event, or none of them. The route of a
+    /// person without a delivery is looked at at once: they may have got an address since they were looked up.
+    ///
+    /// Makes due: `Work::Sends`, `Work::Routes`, `Work::Deadlines`.
     async fn create(&self, new: NewRequest) -> Result<Created>;
 
     /// A request.
@@ -259,12 +203,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Records a response by the rules of [`judge`], and with an accepted one the ending, its event, and the work of
     /// settling. `None` when there is no such request.
+    ///
+    /// Makes due, with an ending: `Work::Settlements`, `Work::Callbacks`.
     async fn respond(&self, candidate: Candidate) -> Result<Option<Recorded>>;
 
     /// Cancels a pending request. `None` when there is no such request.
+    ///
+    /// Makes due, with an ending: `Work::Settlements`, `Work::Callbacks`.
     async fn cancel(&self, id: RequestId, at: Timestamp) -> Result<Option<Ended>>;
 
     /// Ends up to `limit` requests whose deadline has come; says how many, and when the next deadline is.
+    ///
+    /// Makes due, with an ending: `Work::Settlements`, `Work::Callbacks`.
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<(usize, Option<Timestamp>)>;
 
     /// Responses to a request, oldest first, after the one with id `after`.
@@ -273,16 +223,32 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The deliveries of a request, oldest first, after the one with id `after`.
     async fn deliveries(&self, id: RequestId, after: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>>;
 
-    /// Claims up to `limit` deliveries that are due, or whose lease ran out: begins their attempts, leased until `lease`.
-    async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>>;
+    /// Claims up to `limit` deliveries that are due, or whose lease ran out: begins their attempts, leased until
+    /// `lease`.
+    ///
+    /// What is due at an address that is connected to another living server, and not to `server`, is left for that one.
+    /// For `server` it is next due when the life of such a server ends.
+    async fn claim_sends(
+        &self,
+        server: ServerId,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Claims<SendClaim>>;
 
-    /// Ends an attempt: the delivery gets its state, the attempt its error, the route its time. When the lease was lost, only a
-    /// receipt counts, and only while the end is open. If the request ended meanwhile, what was sent is to be settled.
+    /// Ends an attempt: the delivery gets its state, the attempt its error, the route its time. When the lease was
+    /// lost, only a receipt counts, and only while the end is open. If the request ended meanwhile, what was sent is to
+    /// be settled.
+    ///
+    /// Makes due: `Work::Sends` when it is queued, `Work::Routes` with a time for the route, `Work::Settlements` when
+    /// the request has ended.
     async fn finish_send(&self, end: FinishedSend) -> Result<()>;
 
-    /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on `channel`,
-    /// has been attempted, has no receipt yet and is not settled, and its route is looked at. If the request has ended, it
-    /// is to be settled. `None` when the channel has no such delivery.
+    /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on
+    /// `channel`, has been attempted, has no receipt yet and is not settled, and its route is looked at; a look that has
+    /// begun is void. If the request has ended, it is to be settled. `None` when the channel has no such delivery.
+    ///
+    /// Makes due, when it is news: `Work::Routes`, or `Work::Settlements` when the request has ended.
     async fn note_receipt(
         &self,
         channel: &ChannelName,
@@ -294,16 +260,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Claims up to `limit` routes of pending requests that are due, leased until `lease`.
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>>;
 
-    /// Carries a route on. Does nothing when the lease was lost or the request has ended: then whatever happened meanwhile
-    /// has made it due again. What has hastened it meanwhile still holds. When with it everybody's route is exhausted for the
-    /// first time, appends the event `Undeliverable`.
+    /// Carries a route on. Does nothing when the lease was lost or the request has ended: then whatever happened
+    /// meanwhile has made it due again. What has hastened it meanwhile still holds, and keeps it from being exhausted: the
+    /// step does not know of it. When with it everybody's route is exhausted for the first time, appends the event
+    /// `Undeliverable`.
+    ///
+    /// Makes due: `Work::Sends` for what begins and what is queued again, `Work::Routes` with a time, `Work::Callbacks`
+    /// with the event.
     async fn finish_route(&self, step: RouteAdvance) -> Result<()>;
 
     /// Lets the routes of pending requests that have something out at `address` be looked at by `due` at the latest.
+    /// One that is claimed stays so, and is looked at again by the end of its lease at the latest.
+    ///
+    /// Makes due: `Work::Routes`.
     async fn hasten_routes(&self, channel: &ChannelName, address: &Address, due: Timestamp) -> Result<u64>;
-
-    /// Lets every route of a pending request be looked at by `due` at the latest.
-    async fn hasten_all_routes(&self, due: Timestamp) -> Result<u64>;
 
     /// Notes what the person's device, or the person, did with what was sent. Says whether it was known.
     async fn acknowledge(
@@ -312,16 +282,86 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         address: &Address,
         receipt: &Receipt,
         read: bool,
+        now: Timestamp,
     ) -> Result<bool>;
 
-    /// Queues again what was skipped for `address`; says how much.
-    async fn requeue_skipped(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Result<u64>;
+    /// Notes that somebody is connected at `address`, to this server or, with `None`, to the service, and queues again
+    /// what was skipped for them; says how much.
+    ///
+    /// Makes due: `Work::Sends`.
+    async fn connected(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        server: Option<ServerId>,
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Notes that they are not connected there any more since `now`, and hastens what is out to them as
+    /// [`Store::hasten_routes`] does; says how much. With `None` they are connected nowhere. Forgets who left a minute
+    /// ago.
+    ///
+    /// Makes due: `Work::Routes`, and `Work::Sends`, since others may have what was left for this server.
+    async fn disconnected(
+        &self,
+        channel: &ChannelName,
+        address: &Address,
+        server: Option<ServerId>,
+        now: Timestamp,
+        due: Timestamp,
+    ) -> Result<u64>;
+
+    /// What is known of whether somebody is connected at `address`.
+    async fn presence(&self, channel: &ChannelName, address: &Address, now: Timestamp) -> Result<Presence>;
+
+    /// Says that `server` lives until `until` unless it says so again. Where the store serves one server at a time, all
+    /// others are dead from now on, and `server` lives for good.
+    ///
+    /// Whoever is connected to a server whose life has run out has left when it did. When there is such a server, or
+    /// `server` lives anew, every route of a pending request is looked at by `due` at the latest.
+    ///
+    /// Makes due then: `Work::Sends`, `Work::Routes`.
+    async fn stay(&self, server: ServerId, now: Timestamp, until: Timestamp, due: Timestamp) -> Result<Company>;
+
+    /// Ends a server's life, and lets others run what it ran: they need not wait until either runs out.
+    ///
+    /// Makes due: `Work::Sends`, `Work::Runs`.
+    async fn leave(&self, server: ServerId, now: Timestamp) -> Result<()>;
+
+    /// Lets `server` run a channel until `until`, if it does already, or nobody else may.
+    async fn hold_run(&self, channel: &ChannelName, server: ServerId, now: Timestamp, until: Timestamp)
+    -> Result<Hold>;
+
+    /// Lets others run a channel that `server` holds; if another one does, nothing changes.
+    ///
+    /// Makes due: `Work::Runs`.
+    async fn release_run(&self, channel: &ChannelName, server: ServerId) -> Result<()>;
 
     /// Claims up to `limit` settlements that are due, leased until `lease`.
     async fn claim_settlements(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SettleClaim>>;
 
     /// Ends a claimed settlement. Does nothing when the lease was lost.
-    async fn finish_settlement(&self, id: DeliveryId, lease: Timestamp, result: SettleResult) -> Result<()>;
+    ///
+    /// Makes due, when it is tried again: `Work::Settlements`.
+    async fn finish_settlement(
+        &self,
+        id: DeliveryId,
+        lease: Timestamp,
+        result: SettleResult,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Claims up to `limit` callbacks that are due, or whose lease ran out, leased until `lease`. A callback is stored
+    /// by the commit of what it tells: the request's ending, or the event `Undeliverable`.
+    async fn claim_callbacks(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<CallbackClaim>>;
+
+    /// Ends a claimed callback. Does nothing when the lease was lost.
+    ///
+    /// Makes due, when it is tried again: `Work::Callbacks`.
+    async fn finish_callback(&self, end: FinishedCallback) -> Result<()>;
+
+    /// The callbacks of a request, oldest first, after the one with id `after`.
+    async fn callbacks(&self, id: RequestId, after: Option<CallbackId>, limit: usize) -> Result<Page<Callback>>;
 
     /// Proves that it can be written to and read from, by asking both without changing anything.
     async fn ping(&self) -> Result<()>;
@@ -329,10 +369,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The newest event, or zero.
     async fn head(&self) -> Result<EventId>;
 
-    /// Up to `limit` events for `reader` after `after`, in order. `None` when `after` is not a place in the log.
-    async fn events(&self, reader: Reader, after: EventId, limit: usize) -> Result<Option<Vec<Arc<Event>>>>;
+    /// Up to `limit` events for `reader` after `after`.
+    async fn events(&self, reader: Reader, after: EventId, limit: usize) -> Result<Following>;
 
-    /// Up to `limit` creation events of requests that concern `reader` and are pending, in order, after `after`.
+    /// Up to `limit` events of a request after `after`; without it, from the first that the log still has.
+    async fn request_events(&self, id: RequestId, after: Option<EventId>, limit: usize) -> Result<Following>;
+
+    /// A delivery.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>>;
+
+    /// A response to a request.
+    async fn response(&self, request: RequestId, id: ResponseId) -> Result<Option<Response>>;
+
+    /// Up to `limit` creation events of requests that concern `reader` and are pending, in order, after `after`; also
+    /// those that the log has no more.
     async fn pending(&self, reader: Reader, after: EventId, limit: usize) -> Result<Vec<Arc<Event>>>;
 
     /// The people with these usernames, confirmed e-mails or user ids, in the order asked.
@@ -344,8 +394,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Counts deliveries of a channel by what matters to an operator.
     async fn delivery_counts(&self, channel: &ChannelName) -> Result<DeliveryCounts>;
 
-    /// Forgets idempotency keys given before `before`.
-    async fn prune(&self, before: Timestamp) -> Result<()>;
+    /// Forgets idempotency keys, and removes events from the beginning of the log; never the newest one, by which the
+    /// log knows how far it has come. Says whether there may be more events to remove.
+    async fn prune(&self, what: Prune) -> Result<bool>;
 }
 
 /// How many deliveries a channel has waiting, out and given up.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use store::{
-    AccountStore, AddressAdded, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken, Registered, Rotated,
+    AccountStore, AddressAdded, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken, Over, Registered, Rotated,
     TokenCreated,
 };
 

@@ -10,6 +10,7 @@ use hearback_core::{
     person::UserRef,
     store::{Idempotency, Page},
 };
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{Account, AddressDocument, ServiceToken};
@@ -125,10 +126,18 @@ pub enum Rotated {
     /// Nobody knows it, it has expired, or its sign-in is over.
     Unknown,
     /// It had been used: somebody holds a copy. The whole sign-in is revoked.
-    Reused {
-        /// The sign-in that is over.
-        family: Uuid,
-    },
+    Reused,
+}
+
+/// What ceased to be good for calling: open sockets, streams and waits that began with it end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// A service token was revoked.
+    Token(TokenId),
+    /// A person signed out, or their sign-in was revoked.
+    SignIn(Uuid),
+    /// Word from other servers was lost: whoever has to know asks.
+    Unknown,
 }
 
 /// Durable accounts.
@@ -171,6 +180,9 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
     /// Whether a service token works: neither revoked nor expired.
     async fn token_lives(&self, id: TokenId, now: Timestamp) -> Result<bool>;
 
+    /// The sealed webhook secret of a service token; `None` when it is revoked or has expired.
+    async fn webhook_secret(&self, id: TokenId, now: Timestamp) -> Result<Option<Vec<u8>>>;
+
     /// Notes that a service token was used, to the minute: it costs at most one write a minute.
     async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()>;
 
@@ -186,4 +198,7 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
 
     /// Ends a sign-in.
     async fn end_sign_in(&self, family: Uuid) -> Result<()>;
+
+    /// Hears of every token and sign-in whose ending is committed from now on, by any server.
+    fn over(&self) -> broadcast::Receiver<Over>;
 }

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use hearback_core::{
+    callback::CallbackDocument,
     error::FieldError,
     feedback::{
         COMMENT_MAX, DeliveryDocument, Draft, Request, RequestDocument, RequestState, Response, Status, Verdict,
     },
     hub::{Answer, CreateError, Responded},
-    id::{DeliveryId, RequestId, ResponseId},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId},
     store::{Created as Stored, Ended, RequestQuery, Scope},
 };
 use poem_openapi::{
@@ -39,6 +40,7 @@ use crate::{
 const REQUESTS: Cursor = Cursor::of("feedback");
 const RESPONSES: Cursor = Cursor::of("responses");
 const DELIVERIES: Cursor = Cursor::of("deliveries");
+const CALLBACKS: Cursor = Cursor::of("callbacks");
 
 /// A person's answer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -66,15 +68,6 @@ pub struct AcceptedDocument {
 
 /// The operations on feedback requests.
 pub struct FeedbackApi(pub Arc<App>);
-
-impl FeedbackApi {
-    /// The request, if the caller asked it or is asked; what is not theirs is not found.
-    async fn visible(&self, principal: &Principal, id: Uuid) -> Result<Arc<Request>, Problem> {
-        principal.require(TokenScope::FeedbackRead)?;
-        let request = self.0.store.request(id.into()).await?;
-        request.filter(|request| is_asker(principal, request) || is_asked(principal, request)).ok_or_else(missing)
-    }
-}
 
 #[OpenApi(prefix_path = "/api/feedback", tag = "Tag::Feedback")]
 impl FeedbackApi {
@@ -114,13 +107,18 @@ impl FeedbackApi {
     #[oai(path = "/:id", method = "get", operation_id = "get_feedback")]
     async fn read(
         &self,
-        Authenticated(principal): Authenticated,
+        Authenticated(mut principal): Authenticated,
+        call: &poem::Request,
         id: Path<Uuid>,
         /// For how many seconds to wait for the ending.
         wait: Query<Option<Wait>>,
     ) -> Result<Json<RequestDocument>, Problem> {
         let over = self.0.auth.over();
-        let mut request = self.visible(&principal, id.0).await?;
+        if matches!(wait.0, Some(Wait(1..))) {
+            // Again, now that its ending would be heard.
+            principal = self.0.auth.authenticate(call).await?;
+        }
+        let mut request = visible(&self.0, &principal, id.0).await?;
         if let (Some(Wait(seconds @ 1..)), true) = (wait.0, request.is_pending()) {
             let _parked = self.0.parked.token();
             // Who asks again and again would be answered at once, again and again.
@@ -254,7 +252,7 @@ impl FeedbackApi {
         /// How many responses a page has at most.
         limit: Query<Option<Limit>>,
     ) -> Result<Json<Page<Response>>, Problem> {
-        let request = self.visible(&principal, id.0).await?;
+        let request = visible(&self.0, &principal, id.0).await?;
         let after = RESPONSES.read::<ResponseId>(cursor.0.as_deref())?;
         let page = self.0.store.responses(request.id, after, Limit::or_default(limit.0)).await?;
         Ok(Json(RESPONSES.page(page.items, page.more, |last| last.id.uuid())))
@@ -273,12 +271,42 @@ impl FeedbackApi {
         /// How many deliveries a page has at most.
         limit: Query<Option<Limit>>,
     ) -> Result<Json<Page<DeliveryDocument>>, Problem> {
-        let request = self.visible(&principal, id.0).await?;
+        let request = visible(&self.0, &principal, id.0).await?;
         let after = DELIVERIES.read::<DeliveryId>(cursor.0.as_deref())?;
         let page = self.0.store.deliveries(request.id, after, Limit::or_default(limit.0)).await?;
         let items = page.items.into_iter().map(DeliveryDocument::from).collect();
         Ok(Json(DELIVERIES.page(items, page.more, |last: &DeliveryDocument| last.id.uuid())))
     }
+
+    /// List the callbacks of a request
+    ///
+    /// What was told, or is to be, at its `callback_url`, oldest first. Only the asker sees them.
+    #[oai(path = "/:id/callbacks", method = "get", operation_id = "list_callbacks")]
+    async fn callbacks(
+        &self,
+        Authenticated(principal): Authenticated,
+        id: Path<Uuid>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+        /// How many callbacks a page has at most.
+        limit: Query<Option<Limit>>,
+    ) -> Result<Json<Page<CallbackDocument>>, Problem> {
+        let request = visible(&self.0, &principal, id.0).await?;
+        if !is_asker(&principal, &request) {
+            return Err(Problem::forbidden("Only the asker sees what they are told."));
+        }
+        let after = CALLBACKS.read::<CallbackId>(cursor.0.as_deref())?;
+        let page = self.0.store.callbacks(request.id, after, Limit::or_default(limit.0)).await?;
+        let items = page.items.into_iter().map(CallbackDocument::from).collect();
+        Ok(Json(CALLBACKS.page(items, page.more, |last: &CallbackDocument| last.id.uuid())))
+    }
+}
+
+/// The request, if the caller asked it or is asked; what is not theirs is not found.
+pub(super) async fn visible(app: &App, principal: &Principal, id: Uuid) -> Result<Arc<Request>, Problem> {
+    principal.require(TokenScope::FeedbackRead)?;
+    let request = app.store.request(id.into()).await?;
+    request.filter(|request| is_asker(principal, request) || is_asked(principal, request)).ok_or_else(missing)
 }
 
 fn missing() -> Problem {

@@ -28,6 +28,7 @@ pub mod problem;
 mod schema;
 pub mod site;
 mod socket;
+pub mod stream;
 mod strict;
 mod tag;
 pub mod tokens;
@@ -51,6 +52,7 @@ type Operations = (
     users::UsersApi,
     addresses::AddressesApi,
     feedback::FeedbackApi,
+    stream::StreamApi,
     channels::ChannelsApi,
     callbacks::CallbacksApi,
 );
@@ -65,6 +67,7 @@ fn operations(app: &Arc<App>) -> Operations {
         users::UsersApi(app()),
         addresses::AddressesApi(app()),
         feedback::FeedbackApi(app()),
+        stream::StreamApi(app()),
         channels::ChannelsApi(app()),
         callbacks::CallbacksApi(app()),
     )

@@ -43,6 +43,7 @@ fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
         list.into_iter().flatten().any(|parameter| parameter["in"] == place)
     };
     let called_back = path == callbacks::PATH;
+    let streams = operation["responses"]["200"]["content"].get("text/event-stream").is_some();
     let (body, object, query) = (operation.contains_key("requestBody"), path.contains('{'), parameter("query"));
     let header = parameter("header");
     let impossible = [
@@ -51,7 +52,7 @@ fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
         ("403", public && (reads || called_back)),
         ("404", !(object || body)),
         ("409", reads || method == "delete" || called_back || !(body || object)),
-        ("410", called_back || !(body && object)),
+        ("410", called_back || !(streams || body && object)),
         ("413", !(body || called_back)),
         ("415", called_back || !body),
         ("422", !(body || called_back)),

@@ -11,15 +11,11 @@ mod sign_in;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use hearback_core::{
-    Clock, Result,
-    id::{Ids, TokenId},
-};
+use hearback_core::{Clock, Result, id::Ids};
 use tokio::sync::broadcast;
-use uuid::Uuid;
 
 use crate::{
-    account::AccountStore,
+    account::{AccountStore, Over},
     config::Config,
     storage::{Cipher, SecretKey},
 };
@@ -30,23 +26,12 @@ pub use origin::Origins;
 pub(crate) use origin::origin;
 pub use principal::{Agent, Person, Principal, Via};
 pub(crate) use principal::{bearer, is_safe};
+pub(crate) use service_token::webhook_context;
 pub use service_token::{CreatedToken, NewServiceToken};
 pub use sign_in::{Registration, SignIn};
 
 use access_token::AccessTokens;
 use password::Passwords;
-
-/// How many ended tokens and sign-ins a slow listener may fall behind.
-const OVER_BACKLOG: usize = 256;
-
-/// What ceased to be good for calling: open sockets, streams and waits that began with it end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// A service token was revoked.
-    Token(TokenId),
-    /// A person signed out, or their sign-in was revoked.
-    SignIn(Uuid),
-}
 
 /// Finds out who calls, and signs people in and out.
 pub struct Auth {
@@ -62,7 +47,6 @@ pub struct Auth {
     pub origins: Origins,
     /// How the page's cookies are set.
     pub cookies: Cookies,
-    over: broadcast::Sender<Over>,
 }
 
 impl Auth {
@@ -91,20 +75,14 @@ impl Auth {
             registration_open: config.registration_is_open(),
             origins: Origins::new(config),
             cookies: Cookies::new(config),
-            over: broadcast::Sender::new(OVER_BACKLOG),
         })
     }
 
-    /// Hears of every token and sign-in that is ended on this server from now on, for [`Auth::until_over`]. Subscribe before
+    /// Hears of every token and sign-in that is ended from now on, on any server, for [`Auth::until_over`]. Subscribe before
     /// authenticating, or an ending in between is missed.
     #[must_use]
     pub fn over(&self) -> broadcast::Receiver<Over> {
-        self.over.subscribe()
-    }
-
-    fn end(&self, what: Over) {
-        // An error means that nobody listens.
-        let _ = self.over.send(what);
+        self.accounts.over()
     }
 }
 

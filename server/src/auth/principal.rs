@@ -10,9 +10,9 @@ use poem::Request;
 use tokio::{select, sync::broadcast};
 use uuid::Uuid;
 
-use super::{Auth, Over, cookies, service_token};
+use super::{Auth, cookies, service_token};
 use crate::{
-    account::{Role, TokenScope, UserDocument},
+    account::{Over, Role, TokenScope, UserDocument},
     api::problem::Problem,
     digest,
 };
@@ -168,7 +168,7 @@ impl Principal {
         match (what, self) {
             (Over::Token(id), Self::Agent(agent)) => agent.token.id == id,
             (Over::SignIn(id), Self::Person(person)) => person.sign_in == id,
-            (Over::Token(_), Self::Person(_)) | (Over::SignIn(_), Self::Agent(_)) => false,
+            _ => false,
         }
     }
 }
@@ -201,9 +201,9 @@ impl Auth {
             select! {
                 heard = over.recv() => match heard {
                     Ok(what) if principal.is_over_with(what) => return ended(),
-                    Ok(_) => continue,
                     // What was missed may have been this one: the store knows.
-                    Err(_) => {}
+                    Ok(Over::Unknown) | Err(_) => {}
+                    Ok(_) => continue,
                 },
                 () = self.reached(until) => {}
             }

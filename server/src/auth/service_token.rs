@@ -7,7 +7,7 @@ use hearback_core::{Timestamp, error::FieldError, id::TokenId, secret::ExposeSec
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auth, Over};
+use super::Auth;
 use crate::{
     account::{self, KeptAnswer, ServiceToken, TokenCreated, TokenScope},
     api::{
@@ -143,7 +143,6 @@ impl Auth {
         if !self.accounts.revoke_token(owner.user.id, id, self.clock.now()).await? {
             return Err(Problem::not_found("You have no service token with this id."));
         }
-        self.end(Over::Token(id));
         Ok(())
     }
 
@@ -159,7 +158,7 @@ impl Auth {
 }
 
 /// What the webhook secret of a token is sealed for.
-fn webhook_context(id: TokenId) -> String {
+pub(crate) fn webhook_context(id: TokenId) -> String {
     format!("token:{id}/webhook_secret")
 }
 

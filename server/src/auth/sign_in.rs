@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Auth, Over, access_token::Access, password};
+use super::{Auth, access_token::Access, password};
 use crate::{
     account::{Account, NewAccount, NewRefresh, Registered, Rotated},
     api::problem::{Problem, ProblemKind},
@@ -128,9 +128,8 @@ impl Auth {
             Rotated::Unknown => {
                 Err(Problem::unauthenticated("The refresh token is unknown or has expired. Sign in again."))
             }
-            Rotated::Reused { family } => {
+            Rotated::Reused => {
                 tracing::warn!("a refresh token was used twice: its sign-in is revoked");
-                self.end(Over::SignIn(family));
                 Err(Problem::unauthenticated(
                     "The refresh token was used before, so its sign-in has ended. Sign in again.",
                 ))
@@ -144,9 +143,7 @@ impl Auth {
     ///
     /// When the database does not answer.
     pub async fn sign_out(&self, sign_in: Uuid) -> Result<(), Problem> {
-        self.accounts.end_sign_in(sign_in).await?;
-        self.end(Over::SignIn(sign_in));
-        Ok(())
+        Ok(self.accounts.end_sign_in(sign_in).await?)
     }
 
     async fn begin(&self, account: Account) -> Result<SignIn, Problem> {

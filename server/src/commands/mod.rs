@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   hearback                                start the hub on http://127.0.0.1:8000
   hearback --config /etc/hub.toml serve   start it with this configuration
+  hearback backup 2026-11-21.db           write everything that is stored into a file
   hearback check-config                   show the settings, or what is wrong with them
   hearback ask \"Deploy 1.4.2?\" --to ana --timeout 10m && ./deploy.sh
   hearback check-plugin http://127.0.0.1:9000/  see whether a plug-in keeps the protocol
@@ -53,6 +54,16 @@ enum Command {
     /// Move the database's schema up or down, or see where it stands
     #[command(subcommand)]
     Migrate(Migration),
+    /// Write everything that is stored into a new file; the hub may go on working
+    Backup {
+        /// The file to write, which must not be there yet
+        file: PathBuf,
+    },
+    /// Put what a backup holds into an empty database, SQLite or PostgreSQL
+    Restore {
+        /// The file that `hearback backup` wrote
+        file: PathBuf,
+    },
     /// Show the settings in effect and where each comes from; exit 1 and name every problem when there is one
     CheckConfig,
     CheckPlugin(check_plugin::Options),
@@ -100,16 +111,24 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
             }
             Err(problems) => refuse(&problems),
         },
-        Command::Migrate(migration) => match load(&sources) {
-            Ok(config) => {
-                logging::start(&config);
-                let told = wiring::migrate(&config, migration).await;
-                finish(told.map(|told| {
-                    let _ = writeln!(io::stdout(), "{told}");
-                }))
-            }
-            Err(problems) => refuse(&problems),
-        },
+        Command::Migrate(migration) => {
+            on_database(&sources, async |config| wiring::migrate(&config, migration).await).await
+        }
+        Command::Backup { file } => on_database(&sources, async |config| wiring::backup(&config, &file).await).await,
+        Command::Restore { file } => on_database(&sources, async |config| wiring::restore(&config, &file).await).await,
+    }
+}
+
+/// Runs a command of a few words on the database, which says what it has done.
+async fn on_database(sources: &Sources, run: impl AsyncFnOnce(Config) -> hearback_core::Result<String>) -> ExitCode {
+    match load(sources) {
+        Ok(config) => {
+            logging::start(&config);
+            finish(run(config).await.map(|told| {
+                let _ = writeln!(io::stdout(), "{told}");
+            }))
+        }
+        Err(problems) => refuse(&problems),
     }
 }
 

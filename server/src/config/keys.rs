@@ -5,6 +5,7 @@ use std::fmt;
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, LogFormat, Registration, values};
+use crate::storage::{Migrate, is_postgres};
 
 /// The key whose default follows other keys.
 pub(super) const PUBLIC_URL: &str = "PUBLIC_URL";
@@ -65,9 +66,21 @@ const NUMBER_OR_OFF: &str = "a whole number, 0 for no limit";
 pub const KEYS: &[Key] = &[
     Key::new(
         "DATABASE_URL",
-        "sqlite://PATH (sqlite:///PATH is absolute)",
+        "sqlite://PATH (sqlite:///PATH is absolute), postgres://USER:PASSWORD@HOST:PORT/DATABASE",
         |config, text| values::database_url(text).map(|url| config.database_url = url),
-        |config| config.database_url.clone(),
+        |config| values::shown_database(&config.database_url),
+    ),
+    Key::new(
+        "MIGRATE",
+        "manual (PostgreSQL's schema is moved by `hearback migrate up` alone), auto (at the start, as SQLite's always is)",
+        |config, text| {
+            const WORDS: [(&str, Migrate); 2] = [("manual", Migrate::Manual), ("auto", Migrate::Auto)];
+            values::word(text, &WORDS).map(|migrate| config.migrate = migrate)
+        },
+        |config| match config.migrate {
+            Migrate::Manual => "manual".into(),
+            Migrate::Auto => "auto".into(),
+        },
     ),
     Key::new(
         "SECRET_KEY",
@@ -75,10 +88,17 @@ pub const KEYS: &[Key] = &[
         |config, text| values::secret_key(text).map(|key| config.secret_key = Some(key)),
         |config| match config.secret_key {
             Some(_) => "set".into(),
+            None if is_postgres(&config.database_url) => "not set".into(),
             None => format!("not set, generated in {}", config.secret_path().display()),
         },
     )
     .secret(),
+    Key::new(
+        "EVENT_RETENTION_DAYS",
+        "whole days, 1 to 3650",
+        |config, text| values::number(text, 1, 3650).map(|days| config.event_retention_days = days),
+        |config| config.event_retention_days.to_string(),
+    ),
     Key::new(
         "HEARBACK_BIND",
         "IP:PORT, as 127.0.0.1:8000 or [::1]:8000; port 0 takes a free one",

@@ -19,7 +19,7 @@ use hearback_core::{error::FieldError, network::Networks, secret::Secret};
 use serde_json::Value;
 use url::{Host, Url};
 
-use crate::storage::database_file;
+use crate::storage::{Migrate, database_file, is_postgres};
 
 pub use keys::{KEYS, Key};
 pub use report::{Origin, Problem};
@@ -51,8 +51,10 @@ pub enum LogFormat {
 /// Everything that can be set.
 #[derive(Clone)]
 pub struct Config {
-    /// Where the data lies, as `sqlite://PATH`.
+    /// Where the data lies, as `sqlite://PATH` or `postgres://…`.
     pub database_url: String,
+    /// When the schema of a PostgreSQL database is brought to the newest.
+    pub migrate: Migrate,
     /// Signs tokens and encrypts stored secrets; without it one is generated and kept in [`Config::secret_path`].
     pub secret_key: Option<Secret>,
     /// The address to listen on.
@@ -73,6 +75,8 @@ pub struct Config {
     pub access_token_minutes: u32,
     /// The life of a refresh token, in days.
     pub refresh_token_days: u32,
+    /// How long events stay in the log, in days.
+    pub event_retention_days: u32,
     /// How long one send over a channel may take.
     pub send_timeout: Duration,
     /// Private networks that plug-ins and other addresses which the hub is given may lie in.
@@ -90,6 +94,7 @@ impl Default for Config {
         let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
         Self {
             database_url: "sqlite://data/hearback.db".into(),
+            migrate: Migrate::default(),
             secret_key: None,
             bind,
             public_url: values::public_url_of(bind, ""),
@@ -100,6 +105,7 @@ impl Default for Config {
             log_format: LogFormat::default(),
             access_token_minutes: 25,
             refresh_token_days: 7,
+            event_retention_days: 30,
             send_timeout: Duration::from_secs(10),
             outbound_allow: Networks::default(),
             max_websocket_connections_per_user: 5,
@@ -161,10 +167,14 @@ impl Config {
             origins.insert(format!("channels.{name}"), origin);
             config.channels.insert(name, table);
         }
+        if is_postgres(&config.database_url) && !settings.contains_key("SECRET_KEY") {
+            let origin = origins.get("DATABASE_URL").cloned().unwrap_or(Origin::Environment);
+            problems.push(Problem::of_missing_secret(origin));
+        }
         if problems.is_empty() { Ok(Loaded { config, origins }) } else { Err(problems) }
     }
 
-    /// The file that holds the database.
+    /// The file that holds the database, where that is SQLite.
     #[must_use]
     pub fn database_path(&self) -> &Path {
         database_file(&self.database_url).unwrap_or_else(|_| Path::new(&self.database_url))

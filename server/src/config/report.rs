@@ -57,6 +57,17 @@ impl Problem {
         }
     }
 
+    /// A PostgreSQL database may have several servers, each of which has to read what the others sealed and signed.
+    pub(super) fn of_missing_secret(origin: Origin) -> Self {
+        Self {
+            key: Some("SECRET_KEY".into()),
+            origin,
+            found: None,
+            detail: "is missing: with a PostgreSQL database it has to be set, to the same on every server".into(),
+            allowed: Some("at least 32 characters, as `openssl rand -hex 32` prints".into()),
+        }
+    }
+
     pub(super) fn of_channel(fault: FieldError, origin: Origin) -> Self {
         let allowed = (!fault.allowed.is_empty()).then(|| fault.allowed.join(", "));
         Self { key: Some(fault.field), origin, found: None, detail: fault.detail, allowed }

@@ -5,18 +5,39 @@ use std::{fmt::Display, net::SocketAddr, str::FromStr};
 use hearback_core::{network::Networks, secret::Secret};
 use url::Url;
 
-use crate::storage::{SECRET_MIN, database_file};
+use crate::storage::{SECRET_MIN, database_file, is_postgres};
 
-/// How the one supported database's URLs begin.
+/// How the URLs of SQLite files begin.
 const SQLITE: &str = "sqlite://";
 
 pub(super) fn database_url(text: &str) -> Result<String, String> {
+    if is_postgres(text) {
+        let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
+        let named = url.path().trim_start_matches('/');
+        return if named.is_empty() { Err("names no database".into()) } else { Ok(text.to_owned()) };
+    }
     match text.strip_prefix(SQLITE) {
         Some(path) => database_file(path).map(|_| text.to_owned()).map_err(str::to_owned),
         None => match text.split_once(':') {
-            Some((scheme, _)) => Err(format!("has the scheme \"{scheme}\", and this version supports sqlite")),
-            None => Err("is not a database URL; this version supports sqlite".into()),
+            Some((scheme, _)) => Err(format!("has the scheme \"{scheme}\", and the hub knows sqlite and postgres")),
+            None => Err("is not a database URL".into()),
         },
+    }
+}
+
+/// A database's URL as it may be shown: without a password.
+pub(super) fn shown_database(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(mut url) if is_postgres(text) => {
+            if url.password().is_some() {
+                // A URL with a host takes one.
+                let _ = url.set_password(Some("***"));
+            }
+            // Options may hold a password too.
+            url.set_query(None);
+            url.into()
+        }
+        _ => text.to_owned(),
     }
 }
 

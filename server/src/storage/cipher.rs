@@ -56,20 +56,26 @@ impl SecretKey {
     ///
     /// `Config` when the file cannot be read or written, or holds too little.
     pub fn load_or_generate(data_dir: &Path) -> Result<Self> {
+        if let Some(kept) = Self::load(data_dir)? {
+            return Ok(kept);
+        }
+        let (path, text) = (data_dir.join(SECRET_FILE), STANDARD.encode(random::<32>()?));
+        fs::create_dir_all(data_dir).map_err(|error| file_fault("create the folder of", &path, error))?;
+        write_private(&path, &text).map_err(|error| file_fault("write", &path, error))?;
+        Self::new(text.into())
+    }
+
+    /// The secret kept in `secret.key` in `data_dir`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `Config` when the file cannot be read, or holds too little.
+    pub fn load(data_dir: &Path) -> Result<Option<Self>> {
         let path = data_dir.join(SECRET_FILE);
-        let fault = |what: &str, error: io::Error| {
-            let detail = format!("cannot {what} {}: {error}", path.display());
-            Error::new(ErrorKind::Config, "secret_key", detail).with_source(error)
-        };
         match fs::read_to_string(&path) {
-            Ok(text) => Self::new(text.trim().into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = STANDARD.encode(random::<32>()?);
-                fs::create_dir_all(data_dir).map_err(|error| fault("create the folder of", error))?;
-                write_private(&path, &text).map_err(|error| fault("write", error))?;
-                Self::new(text.into())
-            }
-            Err(error) => Err(fault("read", error)),
+            Ok(text) => Self::new(text.trim().into()).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(file_fault("read", &path, error)),
         }
     }
 
@@ -87,6 +93,11 @@ impl SecretKey {
             .expect("one hash of output");
         key
     }
+}
+
+fn file_fault(what: &str, path: &Path, error: io::Error) -> Error {
+    let detail = format!("cannot {what} {}: {error}", path.display());
+    Error::new(ErrorKind::Config, "secret_key", detail).with_source(error)
 }
 
 /// Writes a new file that only this user can read, whole or not at all, and never over an existing one.

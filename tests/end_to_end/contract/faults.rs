@@ -1,14 +1,18 @@
 //! The problems that the story does not meet.
 
+use std::{sync::Arc, time::Duration};
+
 use futures_util::future::join_all;
 use hearback::config::Registration;
+use hearback_core::clock::ManualClock;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::shown::Shown;
 use crate::{
     server::{Answered, Caller, PASSWORD, TestServer, read},
-    socket::{Socket, connect},
+    socket::{SOON, Socket, connect},
 };
 
 pub async fn told(shown: &mut Shown) {
@@ -21,6 +25,7 @@ pub async fn told(shown: &mut Shown) {
     of_sockets(&server, &ana, shown).await;
     of_a_stopping_hub(&server, shown).await;
     server.stop().await;
+    of_an_old_cursor(shown).await;
     let closed = TestServer::with(|config| config.registration = Registration::Closed).await;
     closed.register("ana").await;
     let ben = json!({"email": "ben@example.org", "password": PASSWORD});
@@ -86,6 +91,28 @@ async fn of_sockets(server: &TestServer, ana: &Caller, shown: &mut Shown) {
     let (status, problem) = connect(&server.socket_url(), &[bearer]).await.err().unwrap();
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     shown.said("problems/too_many_requests.json", &serde_json::from_str(&problem).unwrap());
+}
+
+/// A hub of its own, on which days pass.
+async fn of_an_old_cursor(shown: &mut Shown) {
+    let clock = Arc::new(ManualClock::at(serde_json::from_value(json!("2026-11-20T09:30:00Z")).unwrap()));
+    let server = TestServer::on(clock.clone(), |config| config.event_retention_days = 1).await;
+    let ana = server.register("ana").await;
+    let agent = server.agent(&ana).await;
+    for _ in 0..2 {
+        agent.ask(&[&ana]).await;
+        clock.advance(Duration::from_hours(26));
+    }
+    let removed = async {
+        loop {
+            let resumed = agent.call(Method::GET, "/api/feedback/events").header("Last-Event-ID", "0");
+            let answer = resumed.send().await.unwrap();
+            if answer.status() == StatusCode::GONE {
+                return read(answer).await;
+            }
+        }
+    };
+    shown.refused("cursor_expired", &timeout(SOON, removed).await.expect("the hub removes what is old in time"));
 }
 
 async fn of_a_stopping_hub(server: &TestServer, shown: &mut Shown) {

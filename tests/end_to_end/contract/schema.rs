@@ -14,6 +14,7 @@ use crate::server::TestServer;
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
+const STREAM: &str = "text/event-stream";
 
 /// A schema of `OpenAPI` 3.0 in the words of JSON Schema 2020-12.
 fn translated(schema: &Value) -> Value {
@@ -84,6 +85,23 @@ async fn every_body_is_described_and_every_description_has_an_example() {
     let described =
         operations(&document).map(|operation| &operation["requestBody"]).chain(answers).filter_map(reference);
     assert_eq!(described.collect::<BTreeSet<_>>(), shown, "described, and shown by an example");
+}
+
+#[tokio::test]
+async fn every_event_of_a_stream_is_described() {
+    let server = TestServer::start().await;
+    let document = api::openapi(server.running().app());
+    let components = components(&document);
+    for id in ["stream_events", "stream_request_events"] {
+        let operation = operations(&document).find(|operation| operation["operationId"] == id).unwrap();
+        let schema = operation["responses"]["200"]["content"][STREAM]["schema"]["$ref"].as_str().unwrap();
+        for file in files(&path("docs/contract/stream")) {
+            check(&components, schema, &format!("stream/{file}"));
+        }
+        for status in ["400", "401", "403", "410", "500", "503"] {
+            assert!(operation["responses"].get(status).is_some(), "{id} {status}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hearback::config::Config;
 use hearback_core::clock::ManualClock;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use super::shown::Shown;
 use crate::{
     server::{Answered, Caller, TestServer, read},
     socket::{Socket, delivery_status},
+    streams::client::Stream,
 };
 
 /// Who takes part.
@@ -43,28 +45,74 @@ pub async fn told(server: &TestServer, clock: &Arc<ManualClock>, shown: &mut Sho
     story.refusals(&choice).await;
     nobody_is_reached(shown).await;
     an_address_is_given(shown).await;
+    a_stream_tells(shown).await;
+}
+
+/// Adds a channel that may not be called.
+fn with_a_pager(config: &mut Config) {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let pager = json!({"kind": "webhook", "url": "http://127.0.0.1:9/", "secret": secret});
+    config.channels.insert("pager".into(), pager);
+}
+
+/// A question that only the pager carries.
+fn to_nobody(shown: &mut Shown) -> Value {
+    let mut draft = shown.sent("bodies/feedback.create.approval.json");
+    draft["to"] = json!(["ana"]);
+    draft["channels"] = json!([{"channel": "pager", "address": "desk"}]);
+    draft
 }
 
 /// A hub of its own, whose one other channel may not be called: nothing is left to try.
 async fn nobody_is_reached(shown: &mut Shown) {
-    let server = TestServer::with(|config| {
-        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        config
-            .channels
-            .insert("pager".into(), json!({"kind": "webhook", "url": "http://127.0.0.1:9/", "secret": secret}));
-    })
-    .await;
+    let server = TestServer::with(with_a_pager).await;
     let ana = server.register("ana").await;
     let created = ana.post("/api/tokens", shown.sent("bodies/token.create.json")).await;
     let agent = server.caller(created.body["token"].as_str().unwrap());
     let mut socket = Socket::open(&server, &agent, None).await;
     socket.expect("connection_established").await;
-    let mut draft = shown.sent("bodies/feedback.create.approval.json");
-    draft["to"] = json!(["ana"]);
-    draft["channels"] = json!([{"channel": "pager", "address": "desk"}]);
-    agent.put(draft).await;
+    agent.put(to_nobody(shown)).await;
     socket.expect("feedback_request").await;
     shown.said("socket/hub/feedback_undeliverable.json", &socket.next().await.unwrap());
+}
+
+/// A hub of its own, and an agent that hears what becomes of all it asks.
+async fn a_stream_tells(shown: &mut Shown) {
+    let clock = Arc::new(ManualClock::at(serde_json::from_value(json!("2026-11-20T09:30:00Z")).unwrap()));
+    let server = TestServer::on(clock.clone(), with_a_pager).await;
+    let ana = server.register("ana").await;
+    server.register("ben").await;
+    let created = ana.post("/api/tokens", shown.sent("bodies/token.create.json")).await;
+    let agent = server.caller(created.body["token"].as_str().unwrap());
+    let mut socket = Socket::open(&server, &ana, None).await;
+    socket.expect("connection_established").await;
+    let mut stream = Stream::open(&agent, "/api/feedback/events").await;
+
+    let request = agent.put(shown.sent("bodies/feedback.create.approval.json")).await;
+    shown.said("stream/feedback.created.json", &stream.expect("feedback.created").await.json);
+    let mut delivery = stream.expect("feedback.delivery").await;
+    // Ana is connected and Ben is not.
+    while delivery.json["data"]["status"] != "skipped" {
+        delivery = stream.expect("feedback.delivery").await;
+    }
+    shown.said("stream/feedback.delivery.json", &delivery.json);
+    ana.post(&path(&request, "/responses"), shown.sent("bodies/response.create.approval.json")).await;
+    shown.said("stream/feedback.response.json", &stream.tells("feedback.response").await.json);
+    shown.said("stream/feedback.answered.json", &stream.tells("feedback.answered").await.json);
+
+    let request = agent.put(shown.sent("bodies/feedback.create.form.json")).await;
+    stream.tells("feedback.created").await;
+    agent.post(&path(&request, "/cancel"), json!({})).await;
+    shown.said("stream/feedback.cancelled.json", &stream.tells("feedback.cancelled").await.json);
+
+    agent.put(shown.sent("bodies/feedback.create.input.json")).await;
+    stream.tells("feedback.created").await;
+    clock.advance(Duration::from_mins(15));
+    shown.said("stream/feedback.expired.json", &stream.tells("feedback.expired").await.json);
+
+    agent.put(to_nobody(shown)).await;
+    stream.tells("feedback.created").await;
+    shown.said("stream/feedback.undeliverable.json", &stream.tells("feedback.undeliverable").await.json);
 }
 
 /// A hub of its own, with a channel that knows people by addresses.

@@ -13,11 +13,15 @@ use hearback::{
         list::Page,
         problem::{ProblemDocument, ProblemKind},
         site::RootDocument,
+        stream::StreamEvent,
     },
     auth::{CreatedToken, NewServiceToken, Registration},
 };
 use hearback_adapters::websocket::protocol::{ClientMessage, HubMessage};
-use hearback_core::feedback::{DeliveryDocument, Draft, RequestDocument, Response};
+use hearback_core::{
+    callback::{CallbackDocument, CallbackKind, CallbackMessage},
+    feedback::{DeliveryDocument, Draft, RequestDocument, Response},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -35,7 +39,7 @@ pub enum Place {
 
 use Place::{Answer, Sent};
 
-pub const BODIES: [Body; 32] = [
+pub const BODIES: [Body; 33] = [
     Body("auth.register.json", again::<Registration>, Sent("register")),
     Body("auth.refresh.json", read_only::<Refresh>, Sent("refresh")),
     Body("auth.tokens.json", again::<Tokens>, Answer("register", "201")),
@@ -63,6 +67,7 @@ pub const BODIES: [Body; 32] = [
     Body("response.accepted.json", again::<AcceptedDocument>, Answer("answer_feedback", "200")),
     Body("response.list.json", again::<Page<Response>>, Answer("list_responses", "200")),
     Body("delivery.list.json", again::<Page<DeliveryDocument>>, Answer("list_deliveries", "200")),
+    Body("callback.list.json", again::<Page<CallbackDocument>>, Answer("list_callbacks", "200")),
     Body("channel.list.json", again::<Page<ChannelDocument>>, Answer("list_channels", "200")),
     Body("root.json", again::<RootDocument>, Answer("get_root", "200")),
     Body("health.json", again::<Health>, Answer("get_health", "200")),
@@ -115,8 +120,16 @@ fn every_file_is_read_and_written_back_by_the_programs_own_types() {
         assert_eq!((&example["title"], &example["status"]), (&json!(kind.title()), &json!(kind.status())), "{file}");
         claimed.push(file);
     }
+    for kind in CallbackKind::ALL {
+        let file = format!("callbacks/{}.json", kind.as_str());
+        let example = example(&file);
+        assert_eq!(again::<CallbackMessage>(&example), example, "{file}");
+        assert_eq!(example["type"], kind.as_str(), "{file}");
+        claimed.push(file);
+    }
     claimed.extend(messages::<ClientMessage>("socket/client"));
     claimed.extend(messages::<HubMessage>("socket/hub"));
+    claimed.extend(messages::<StreamEvent>("stream"));
     claimed.sort();
     assert_eq!(claimed, files(&path("docs/contract")), "claimed by a test, and there");
 }

@@ -7,13 +7,13 @@ use hearback::{
         AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role, Rotated, ServiceToken,
         TokenCreated, TokenScope,
     },
-    storage::SqliteStorage,
+    storage::SqlStorage,
 };
 use hearback_core::{
     Timestamp,
     clock::ManualClock,
     id::{Ids, UserId},
-    store::{Idempotency, Store},
+    store::{Idempotency, Prune, Store},
 };
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ fn new(ids: &Ids, username: &str, email: &str, open: bool) -> NewAccount {
     }
 }
 
-async fn register(storage: &SqliteStorage, ids: &Ids, name: &str) -> UserId {
+async fn register(storage: &SqlStorage, ids: &Ids, name: &str) -> UserId {
     match storage.register(new(ids, name, &format!("{name}@example.com"), true)).await.unwrap() {
         Registered::New(account) => account.user.id,
         other => panic!("{other:?}"),
@@ -190,7 +190,8 @@ async fn a_repeated_token_creation_is_answered_with_the_first() {
     assert!(matches!(create(2, 1).await, TokenCreated::Replayed(sealed) if sealed == [1]));
     assert!(matches!(create(3, 2).await, TokenCreated::Mismatch));
     assert_eq!(storage.tokens(ana, None, 10).await.unwrap().items.len(), 1);
-    storage.prune(after(1)).await.unwrap();
+    let what = Prune { keys_before: after(1), events_before: after(0), limit: 10 };
+    storage.prune(what).await.unwrap();
     assert!(matches!(create(4, 2).await, TokenCreated::New));
 }
 
@@ -214,7 +215,7 @@ async fn a_refresh_token_is_good_once_and_a_copy_ends_the_sign_in() {
     assert!(matches!(rotate(2, refresh(3, 20, 120)).await, Rotated::New { .. }));
     assert!(matches!(rotate(9, refresh(4, 20, 120)).await, Rotated::Unknown));
     assert!(storage.sign_in_end(stolen).await.unwrap().is_some());
-    assert!(matches!(rotate(1, refresh(5, 30, 130)).await, Rotated::Reused { .. }));
+    assert!(matches!(rotate(1, refresh(5, 30, 130)).await, Rotated::Reused));
     assert!(storage.sign_in_end(stolen).await.unwrap().is_none());
     assert!(matches!(rotate(3, refresh(6, 30, 130)).await, Rotated::Unknown), "the whole sign-in is over");
     assert!(storage.sign_in_end(other).await.unwrap().is_some());
@@ -263,5 +264,5 @@ async fn sign_ins_that_ran_out_are_forgotten() {
     assert!(storage.sign_in_end(idle).await.unwrap().is_none());
     assert!(storage.sign_in_end(used).await.unwrap().is_some());
     // The copy of a used token is still known while it could have been good.
-    assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(5, 99, 199)).await.unwrap(), Rotated::Reused { .. }));
+    assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(5, 99, 199)).await.unwrap(), Rotated::Reused));
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use hearback::storage::{SqliteStorage, sqlite::migrate};
+use hearback::storage::{Migrate, SqlStorage, migrate};
 use hearback_core::{
     Error, ErrorKind,
     event::EventId,
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::{Cast, NOW, cipher, open};
 
 /// Two requests, of which one was answered and waits for its settlement.
-async fn write_something(storage: &SqliteStorage) -> (Cast, RequestId, RequestId) {
+async fn write_something(storage: &SqlStorage) -> (Cast, RequestId, RequestId) {
     let cast = Cast::join(storage).await;
     let (answered, pending) = (cast.ask(), cast.ask());
     let ids = (answered.request.id, pending.request.id);
@@ -27,8 +27,8 @@ async fn write_something(storage: &SqliteStorage) -> (Cast, RequestId, RequestId
     (cast, ids.0, ids.1)
 }
 
-async fn everything_is_there(storage: &SqliteStorage, (cast, answered, pending): &(Cast, RequestId, RequestId)) {
-    assert_eq!(storage.head().await.unwrap(), EventId(3));
+async fn everything_is_there(storage: &SqlStorage, (cast, answered, pending): &(Cast, RequestId, RequestId)) {
+    assert_eq!(storage.head().await.unwrap(), EventId(4), "two creations, a response, an ending");
     let status = async |id| storage.request(id).await.unwrap().unwrap().state.status();
     assert_eq!((status(*answered).await, status(*pending).await), (Status::Answered, Status::Pending));
     assert_eq!(storage.responses(*answered, None, 10).await.unwrap().items.len(), 1);
@@ -39,14 +39,14 @@ async fn everything_is_there(storage: &SqliteStorage, (cast, answered, pending):
     assert_eq!(claims.iter().map(|claim| claim.request.id).collect::<Vec<_>>(), [*answered]);
     // The log goes on where it was.
     storage.create(cast.ask()).await.unwrap();
-    assert_eq!(storage.head().await.unwrap(), EventId(4));
+    assert_eq!(storage.head().await.unwrap(), EventId(5));
 }
 
 /// Opens the file as soon as the storage that was dropped has let go of it.
-async fn open_when_free(folder: &Path) -> SqliteStorage {
+async fn open_when_free(folder: &Path) -> SqlStorage {
     loop {
         let database = folder.join("hearback.db");
-        match SqliteStorage::open(database.to_str().unwrap(), Arc::default(), cipher('x')).await {
+        match SqlStorage::open(database.to_str().unwrap(), Migrate::Auto, Arc::default(), cipher('x')).await {
             Ok(storage) => return storage,
             Err(error) if error.detail().contains("another hub") => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
@@ -109,7 +109,7 @@ async fn closing_finishes_what_is_queued() {
 }
 
 async fn refused(database: &str) -> Error {
-    let error = SqliteStorage::open(database, Arc::default(), cipher('x')).await.unwrap_err();
+    let error = SqlStorage::open(database, Migrate::Auto, Arc::default(), cipher('x')).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     error
 }

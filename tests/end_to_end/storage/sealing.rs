@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use hearback::storage::{Cipher, SecretKey, SqliteStorage};
+use hearback::storage::{Cipher, Migrate, SecretKey, SqlStorage};
 use hearback_core::{
     ErrorKind,
     secret::{ExposeSecret, Secret},
@@ -105,7 +105,7 @@ async fn the_vault_swaps_by_version_and_stores_nothing_in_the_clear() {
 
     vault.close().await;
     let database = folder.path().join("hearback.db");
-    let other = SqliteStorage::open(database.to_str().unwrap(), Arc::default(), cipher('y')).await.unwrap();
+    let other = SqlStorage::open(database.to_str().unwrap(), Migrate::Auto, Arc::default(), cipher('y')).await.unwrap();
     let error = other.get("slack/token").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.detail().contains("vault:slack/token is sealed under key"), "{error}");

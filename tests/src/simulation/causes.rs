@@ -6,28 +6,12 @@ use std::{
     time::Duration,
 };
 
-use hearback_core::{
-    Error, ErrorKind, Retry, Timestamp,
-    channel::{Address, ChannelName},
-    id::{DeliveryId, RequestId, UserId},
-    store::SendClaim,
-};
+use hearback_core::{Error, ErrorKind, Retry, Timestamp, id::DeliveryId, store::SendClaim};
 
 use super::gate::Life;
 
-/// Where somebody is reached.
-pub type Place = (ChannelName, Address);
-
-/// One time that somebody is not connected.
-#[derive(Clone, Debug)]
-struct Absence {
-    since: Timestamp,
-    until: Option<Timestamp>,
-    /// When the hub was last told of it.
-    told: Option<Timestamp>,
-    /// Which servers were told.
-    told_to: BTreeSet<String>,
-}
+/// Whoever slept through their moment wakes by then.
+const JUST_NOW: Duration = Duration::from_secs(1);
 
 /// Who claimed a delivery last, and when.
 #[derive(Debug)]
@@ -44,9 +28,7 @@ pub struct Causes {
     noted: Mutex<BTreeSet<DeliveryId>>,
     out: Mutex<BTreeMap<DeliveryId, Timestamp>>,
     holders: Mutex<BTreeMap<DeliveryId, Holder>>,
-    absences: Mutex<BTreeMap<Place, Absence>>,
-    lookers: Mutex<BTreeMap<(RequestId, UserId), String>>,
-    jumped: Mutex<Option<Timestamp>>,
+    jumped: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 impl Causes {
@@ -83,8 +65,8 @@ impl Causes {
         }
     }
 
-    /// A settlement, or the notice in its place, could not be made. Credentials may be renewed, and what is gone needs none;
-    /// no fault that passes lasts for the week that a settlement is tried, as all end with the schedule.
+    /// A settlement, or the notice in its place, could not be made. Credentials may be renewed, and what is gone needs
+    /// none; no fault that passes lasts for the week that a settlement is tried, as all end with the schedule.
     pub fn settlement_failed(&self, delivery: DeliveryId, error: &Error) {
         if error.retry() == Retry::Never && !matches!(error.kind(), ErrorKind::Auth | ErrorKind::NotFound) {
             self.refused.lock().unwrap().insert(delivery);
@@ -106,13 +88,13 @@ impl Causes {
         self.out.lock().unwrap().entry(delivery).or_insert(now);
     }
 
-    /// A server claimed a delivery. What another one held is in doubt only if that one died, did not reach the store, or
-    /// stood still.
+    /// A server claimed a delivery. What another one held is in doubt only if that one died, did not reach the store,
+    /// or stood still.
     pub fn claimed(&self, claim: &SendClaim, life: &Arc<Life>) {
         let id = claim.delivery.id;
         let holder = Holder { life: life.clone(), at: life.world.now() };
         let before = self.holders.lock().unwrap().insert(id, holder);
-        let jumped = *self.jumped.lock().unwrap();
+        let jumped = self.jumped.lock().unwrap().map(|(from, _)| from);
         let lost = |Holder { life, at }: Holder| {
             life.died.is_cancelled() || life.troubled_at() >= Some(at) || jumped >= Some(at)
         };
@@ -121,64 +103,14 @@ impl Causes {
         }
     }
 
-    /// Time went on past somebody's moment.
-    pub fn jumps(&self, from: Timestamp) {
-        *self.jumped.lock().unwrap() = Some(from);
+    /// Time goes on past somebody's moment.
+    pub fn jumps(&self, from: Timestamp, to: Timestamp) {
+        *self.jumped.lock().unwrap() = Some((from, to));
     }
 
-    /// Somebody leaves.
-    pub fn leaves(&self, place: Place, now: Timestamp) {
-        self.absences
-            .lock()
-            .unwrap()
-            .insert(place, Absence { since: now, until: None, told: None, told_to: BTreeSet::new() });
-    }
-
-    /// Somebody is back.
-    pub fn returns(&self, place: &Place, now: Timestamp) {
-        if let Some(absence) = self.absences.lock().unwrap().get_mut(place) {
-            absence.until = Some(now);
-        }
-    }
-
-    /// A server took the word that somebody has left, which it was told at `begun`.
-    pub fn absence_is_told(&self, place: &Place, begun: Timestamp, server: &str) {
-        if let Some(absence) = self.absences.lock().unwrap().get_mut(place)
-            && absence.until.is_none()
-            && absence.since <= begun
-        {
-            absence.told = Some(begun);
-            absence.told_to.insert(server.into());
-        }
-    }
-
-    /// Whether somebody was away for so long at any time from `from` until now, as the server has to think that looked at
-    /// this route last: who leaves as another server is told counts here as away for long.
+    /// Whether time has just done so, and those whose moments have passed may not have noticed it.
     #[must_use]
-    pub fn was_away_for(
-        &self,
-        place: &Place,
-        span: Duration,
-        (from, now): (Timestamp, Timestamp),
-        route: (RequestId, UserId),
-    ) -> bool {
-        let (absences, lookers) = (self.absences.lock().unwrap(), self.lookers.lock().unwrap());
-        absences.get(place).is_some_and(|Absence { since, until, told_to, .. }| {
-            let until = until.unwrap_or(now);
-            let told = lookers.get(&route).is_some_and(|server| told_to.contains(server));
-            until >= from && (until.since(*since) >= span || !told)
-        })
-    }
-
-    /// A server begins to look at a route.
-    pub fn looks(&self, route: (RequestId, UserId), server: &str) {
-        self.lookers.lock().unwrap().insert(route, server.into());
-    }
-
-    /// Since when the hub knows that somebody is away, who still is.
-    #[must_use]
-    pub fn known_away_since(&self, place: &Place) -> Option<Timestamp> {
-        let absences = self.absences.lock().unwrap();
-        absences.get(place).filter(|absence| absence.until.is_none())?.told
+    pub fn has_just_jumped(&self, now: Timestamp) -> bool {
+        self.jumped.lock().unwrap().is_some_and(|(_, to)| now >= to && now.since(to) < JUST_NOW)
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hearback_core::{
+    callback::{Callback, CallbackKind, CallbackMessage, CallbackState},
     event::{Event, EventId, EventKind},
     feedback::{Delivery, DeliveryState, Request, Response, Verdict},
     id::RequestId,
@@ -27,6 +28,8 @@ pub struct Whole {
     pub deliveries: Vec<Delivery>,
     /// What people answered.
     pub responses: Vec<Response>,
+    /// What the agent is told at its URL.
+    pub callbacks: Vec<Callback>,
 }
 
 /// Every request.
@@ -37,7 +40,8 @@ pub async fn all(simulation: &Simulation) -> Vec<Whole> {
     for request in simulation.store.requests(query).await.unwrap().items {
         let deliveries = simulation.store.deliveries(request.id, None, 10_000).await.unwrap().items;
         let responses = simulation.store.responses(request.id, None, 10_000).await.unwrap().items;
-        all.push(Whole { request, deliveries, responses });
+        let callbacks = simulation.store.callbacks(request.id, None, 100).await.unwrap().items;
+        all.push(Whole { request, deliveries, responses, callbacks });
     }
     all
 }
@@ -62,7 +66,11 @@ pub fn had_cause(world: &World, delivery: &Delivery) -> bool {
 
 /// Whether nothing is left to do.
 pub async fn all_is_done(simulation: &Simulation) -> bool {
-    let done = |whole: &Whole| !whole.request.is_pending() && whole.deliveries.iter().all(is_done);
+    let told = |callback: &Callback| !matches!(callback.state, CallbackState::Queued { .. });
+    let done = |whole: &Whole| {
+        let settled = whole.deliveries.iter().all(is_done);
+        !whole.request.is_pending() && settled && whole.callbacks.iter().all(told)
+    };
     all(simulation).await.iter().all(done) && simulation.outbox.is_empty()
 }
 
@@ -73,6 +81,7 @@ pub async fn everything(simulation: &Simulation) {
     for whole in &all {
         check_responses(world, whole);
         check_deliveries(simulation, whole);
+        check_callbacks(world, whole);
         if whole.request.is_pending() {
             world.broken(Invariant::EveryRequestEnds, format!("{} is pending", whole.request.id));
         }
@@ -149,6 +158,30 @@ fn check_deliveries(simulation: &Simulation, Whole { request, deliveries, .. }: 
 fn was_told(shown: &Shown, request: &Request) -> bool {
     let Some(ending) = request.ending() else { return false };
     shown.deleted || shown.told.as_ref().is_some_and(|text| text.contains(&told(ending)))
+}
+
+/// What the agent was told is what happened, once or more, under the id of its callback; nothing else was told.
+fn check_callbacks(world: &World, Whole { request, callbacks, .. }: &Whole) {
+    let heard = world.ledger.called_back.lock().unwrap();
+    let heard: Vec<_> = heard.iter().filter(|(_, message)| message.data.id == request.id).collect();
+    let broken = |detail| world.broken(Invariant::AskerIsCalledBack, format!("{}: {detail}", request.id));
+    for (id, message) in &heard {
+        let callback = callbacks.iter().find(|callback| callback.id == *id);
+        if callback.is_none_or(|callback| CallbackMessage::new(callback, request) != *message) {
+            broken(format!("the agent heard {message:?}"));
+        }
+    }
+    for Callback { id, state, .. } in callbacks {
+        let delivered = matches!(state, CallbackState::Delivered { .. });
+        if !delivered || !heard.iter().any(|(told, _)| told == id) {
+            broken(format!("callback {id} is {state:?}"));
+        }
+    }
+    let endings = callbacks.iter().filter(|callback| callback.kind != CallbackKind::Undeliverable).count();
+    let expected = usize::from(request.terms.callback_url.is_some() && !request.is_pending());
+    if endings != expected {
+        broken(format!("its ending is told by {endings} callbacks"));
+    }
 }
 
 fn check_creations(world: &World, all: &[Whole]) {

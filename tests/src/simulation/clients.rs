@@ -81,13 +81,24 @@ impl Simulation {
         let world = &self.world;
         loop {
             let begun = world.now();
-            if let Some(server) = self.any_server()
+            let server = match &letter.server {
+                Some(name) => match self.server_named(name) {
+                    Some(server) => Some(server),
+                    // Whatever came by a connection to a dead server goes with it.
+                    None => return,
+                },
+                None => self.any_server(),
+            };
+            if let Some(server) = server
                 && let Some(Ok(reply)) = server.call(server.hub.accept(letter.what.clone())).await
             {
                 match &letter.what {
                     Inbound::Sent { delivery, .. } => world.causes.note(*delivery),
-                    Inbound::Disconnected { channel, address } => {
-                        world.causes.absence_is_told(&(channel.clone(), address.clone()), begun, &server.life.name);
+                    Inbound::Connected { channel, address, .. } => {
+                        world.people.is_known(&(channel.clone(), address.clone()), &server.life.name);
+                    }
+                    Inbound::Disconnected { channel, address, .. } => {
+                        world.people.departure_is_told(&(channel.clone(), address.clone()), &server.life.name, begun);
                     }
                     _ => {}
                 }

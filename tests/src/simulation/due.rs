@@ -26,10 +26,15 @@ pub async fn work_has_begun(simulation: &Simulation) {
     let (world, memory) = (&simulation.world, &simulation.store.memory);
     let now = world.now();
     // A limit of none claims nothing.
-    let sends = memory.claim_sends(now, now, 0).await.unwrap().next_due;
     let routes = memory.claim_routes(now, now, 0).await.unwrap().next_due;
     let settlements = memory.claim_settlements(now, now, 0).await.unwrap().next_due;
-    for (what, due) in [("send", sends), ("route", routes), ("settlement", settlements)] {
+    let callbacks = memory.claim_callbacks(now, now, 0).await.unwrap().next_due;
+    let mut all_due = vec![("route", routes), ("settlement", settlements), ("callback", callbacks)];
+    for server in simulation.living() {
+        // Each looks after what is not left for others.
+        all_due.push(("send", memory.claim_sends(server, now, now, 0).await.unwrap().next_due));
+    }
+    for (what, due) in all_due {
         if due.is_some_and(|due| due <= now) {
             world.broken(Invariant::DueWorkBegins, format!("a {what} is due since {due:?}, and nobody takes it up"));
         }
@@ -69,7 +74,7 @@ fn stops_have_begun(simulation: &Simulation, request: &Request, person: UserId, 
 /// Whether a delivery keeps its route from going on.
 fn is_waited_for(world: &World, request: &Request, delivery: &Delivery) -> bool {
     let place = (delivery.channel.clone(), delivery.address.clone());
-    let away_since = world.causes.known_away_since(&place);
+    let away_since = world.people.known_away_since(&place);
     match &delivery.state {
         DeliveryState::Sending { .. } => true,
         DeliveryState::Queued { due, .. } => *due <= world.now(),

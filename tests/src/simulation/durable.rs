@@ -9,14 +9,16 @@ use std::{
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
+    callback::{Callback, CallbackState},
     channel::{Address, ChannelName, Receipt, Recorded},
-    event::{Bus, Event, EventId},
+    event::{Bus, Event, EventId, EventKind},
     feedback::{Delivery, Request, Response, Verdict},
-    id::{DeliveryId, RequestId, ResponseId},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, MemoryStore, NewRequest, Noted, Page,
-        RequestQuery, RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
+        CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
+        Following, Hold, MemoryStore, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim,
+        SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
     },
 };
 
@@ -135,19 +137,31 @@ store! {
     fn request(id: RequestId) -> Option<Arc<Request>>;
     fn requests(query: RequestQuery) -> Page<Arc<Request>>;
     fn deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
+    fn delivery(id: DeliveryId) -> Option<Delivery>;
+    fn response(request: RequestId, id: ResponseId) -> Option<Response>;
     fn hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
-    fn hasten_all_routes(due: Timestamp) -> u64;
-    fn acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> bool;
-    fn requeue_skipped(channel: &ChannelName, address: &Address, now: Timestamp) -> u64;
-    fn finish_settlement(id: DeliveryId, lease: Timestamp, result: SettleResult) -> ();
+    fn acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool, now: Timestamp) -> bool;
+    fn connected(channel: &ChannelName, address: &Address, server: Option<ServerId>, now: Timestamp) -> u64;
+    fn disconnected(
+        channel: &ChannelName, address: &Address, server: Option<ServerId>, now: Timestamp, due: Timestamp
+    ) -> u64;
+    fn presence(channel: &ChannelName, address: &Address, now: Timestamp) -> Presence;
+    fn stay(server: ServerId, now: Timestamp, until: Timestamp, due: Timestamp) -> Company;
+    fn leave(server: ServerId, now: Timestamp) -> ();
+    fn hold_run(channel: &ChannelName, server: ServerId, now: Timestamp, until: Timestamp) -> Hold;
+    fn release_run(channel: &ChannelName, server: ServerId) -> ();
+    fn finish_settlement(id: DeliveryId, lease: Timestamp, result: SettleResult, now: Timestamp) -> ();
+    fn finish_callback(end: FinishedCallback) -> ();
+    fn callbacks(id: RequestId, after: Option<CallbackId>, limit: usize) -> Page<Callback>;
     fn ping() -> ();
     fn head() -> EventId;
-    fn events(reader: Reader, after: EventId, limit: usize) -> Option<Vec<Arc<Event>>>;
+    fn events(reader: Reader, after: EventId, limit: usize) -> Following;
+    fn request_events(id: RequestId, after: Option<EventId>, limit: usize) -> Following;
     fn pending(reader: Reader, after: EventId, limit: usize) -> Vec<Arc<Event>>;
     fn people(names: &[String]) -> Vec<Option<Person>>;
     fn person_at(channel: &ChannelName, address: &Address) -> Option<UserRef>;
     fn delivery_counts(channel: &ChannelName) -> DeliveryCounts;
-    fn prune(before: Timestamp) -> ();
+    fn prune(what: Prune) -> bool;
     {
         async fn create(&self, new: NewRequest) -> Result<Created> {
             if self.world.mutated(Mutation::AcknowledgeBeforeTheCommit, 200) {
@@ -207,8 +221,14 @@ store! {
             Ok(page)
         }
 
-        async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>> {
-            let mut claims = self.memory.claim_sends(now, lease, limit).await?;
+        async fn claim_sends(
+            &self,
+            server: ServerId,
+            now: Timestamp,
+            lease: Timestamp,
+            limit: usize,
+        ) -> Result<Claims<SendClaim>> {
+            let mut claims = self.memory.claim_sends(server, now, lease, limit).await?;
             for claim in &claims.claimed {
                 let Delivery { id, .. } = claim.delivery;
                 self.world.note(format_args!("claimed {id} interrupted={}", claim.interrupted));
@@ -268,8 +288,8 @@ store! {
             let head = self.memory.head().await?;
             let taken = step.clone();
             self.memory.finish_route(step).await?;
-            // A step of a route has no other event than this one.
-            let told = self.memory.head().await? > head;
+            let of_request = self.memory.request_events(taken.request, Some(head), usize::MAX).await?;
+            let told = of_request.is_ok_and(|events| events.iter().any(|event| event.kind == EventKind::Undeliverable));
             self.routes.goes_on(&self.world, &self.memory, &taken, told).await;
             Ok(())
         }
@@ -285,7 +305,24 @@ store! {
             if self.world.mutated(Mutation::DropASettle, 300)
                 && let Some(dropped) = claims.claimed.pop()
             {
-                self.memory.finish_settlement(dropped.delivery.id, lease, SettleResult::Settled).await?;
+                self.memory.finish_settlement(dropped.delivery.id, lease, SettleResult::Settled, now).await?;
+            }
+            Ok(claims)
+        }
+
+        async fn claim_callbacks(
+            &self,
+            now: Timestamp,
+            lease: Timestamp,
+            limit: usize,
+        ) -> Result<Claims<CallbackClaim>> {
+            let mut claims = self.memory.claim_callbacks(now, lease, limit).await?;
+            if self.world.mutated(Mutation::DropACallback, 300)
+                && let Some(CallbackClaim { callback, .. }) = claims.claimed.pop()
+            {
+                let state = CallbackState::Delivered { at: now };
+                let end = FinishedCallback { id: callback.id, lease, state, called: true, error: None };
+                self.memory.finish_callback(end).await?;
             }
             Ok(claims)
         }

@@ -146,7 +146,7 @@ impl Front {
     async fn try_send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
         self.called("send").await;
         let world = &self.life.world;
-        if self.provider.is_away(to) {
+        if self.provider.is_away(to, &self.life.name) {
             return Err(self.provider.fault(ErrorKind::Unavailable));
         }
         let fate = self.provider.fate();
@@ -247,7 +247,7 @@ impl Channel for Front {
 
     async fn reach(&self, to: &Address) -> Reach {
         self.life.pause().await;
-        if self.provider.is_away(to) { Reach::Later } else { Reach::Now }
+        if self.provider.is_away(to, &self.life.name) { Reach::Later } else { Reach::Now }
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
@@ -275,6 +275,12 @@ impl Channel for Front {
 
     async fn run(&self, _: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
         let world = &self.life.world;
+        let _run = self.provider.is_run_by(&self.life);
+        world.note(format_args!("{} runs {}", self.life.name, self.provider.name));
+        if self.provider.is_called_back() || world.fault(50) {
+            self.provider.is_done(&self.life.name);
+            return Ok(());
+        }
         if world.fault(300) {
             world.clock.sleep_until(world.now().after(world.chance.up_to(Duration::from_mins(20)))).await;
             self.life.lives().await;

@@ -1,21 +1,23 @@
 //! Between a server and the store: here calls take their time, fail, and are where servers die.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use hearback_core::{
     Clock, Error, ErrorKind, Result, Timestamp,
+    callback::Callback,
     channel::{Address, ChannelName, Receipt, Recorded},
     event::{Event, EventId},
     feedback::{Delivery, Request, Response},
-    id::{DeliveryId, RequestId, ResponseId},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
     store::{
-        Candidate, Claims, Created, DeliveryCounts, Ended, FinishedSend, NewRequest, Noted, Page, RequestQuery,
-        RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Store,
+        CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
+        Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim, SendClaim,
+        SettleClaim, SettleResult, Store,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,8 @@ pub struct Life {
     pub died: CancellationToken,
     /// What it lives in.
     pub world: Arc<World>,
+    /// By what the store knows it, once it has been asked anything.
+    pub server: OnceLock<ServerId>,
     cut_off: Mutex<Timestamp>,
     troubled: Mutex<Option<Timestamp>>,
 }
@@ -40,7 +44,8 @@ impl Life {
     #[must_use]
     pub fn new(name: String, world: Arc<World>) -> Arc<Self> {
         let cut_off = Mutex::new(world.now());
-        Arc::new(Self { name, died: CancellationToken::new(), world, cut_off, troubled: Mutex::default() })
+        let (died, server, troubled) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
+        Arc::new(Self { name, died, world, server, cut_off, troubled })
     }
 
     /// Returns at once while it lives, never after that.
@@ -53,6 +58,7 @@ impl Life {
     /// It dies here and now.
     pub fn end(&self, how: &str) {
         self.world.note(format_args!("{} dies {how}", self.name));
+        self.world.people.dies(&self.name, self.world.now());
         self.died.cancel();
     }
 
@@ -87,7 +93,9 @@ impl Life {
         self.lives().await;
     }
 
-    fn is_cut_off(&self) -> bool {
+    /// Whether it does not reach the store.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
         self.world.rough_time() && self.world.now() < *self.cut_off.lock().unwrap()
     }
 }
@@ -122,6 +130,15 @@ impl Gate {
             return self.life.failure(call, "fails before");
         }
         Ok(())
+    }
+
+    /// Some calls never return, as over a connection that is dead without saying so.
+    async fn may_hang(&self, call: &'static str) {
+        let Life { name, world, .. } = &*self.life;
+        if world.fault(world.rough.store_fault / 4) {
+            world.note(format_args!("{name} {call} hangs"));
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn after<T>(&self, call: &'static str, result: Result<T>) -> Result<T> {
@@ -161,29 +178,93 @@ gate! {
     expire(now: Timestamp, limit: usize) -> (usize, Option<Timestamp>);
     responses(id: RequestId, after: Option<ResponseId>, limit: usize) -> Page<Response>;
     deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
+    delivery(id: DeliveryId) -> Option<Delivery>;
+    response(request: RequestId, id: ResponseId) -> Option<Response>;
     finish_send(end: FinishedSend) -> ();
     note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<Noted>;
     finish_route(step: RouteAdvance) -> ();
     hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
-    hasten_all_routes(due: Timestamp) -> u64;
-    acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool) -> bool;
-    requeue_skipped(channel: &ChannelName, address: &Address, now: Timestamp) -> u64;
+    acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool, now: Timestamp) -> bool;
+    disconnected(
+        channel: &ChannelName, address: &Address, server: Option<ServerId>, now: Timestamp, due: Timestamp
+    ) -> u64;
+    presence(channel: &ChannelName, address: &Address, now: Timestamp) -> Presence;
     claim_settlements(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<SettleClaim>;
-    finish_settlement(id: DeliveryId, lease: Timestamp, result: SettleResult) -> ();
+    finish_settlement(id: DeliveryId, lease: Timestamp, result: SettleResult, now: Timestamp) -> ();
+    claim_callbacks(now: Timestamp, lease: Timestamp, limit: usize) -> Claims<CallbackClaim>;
+    finish_callback(end: FinishedCallback) -> ();
+    callbacks(id: RequestId, after: Option<CallbackId>, limit: usize) -> Page<Callback>;
     ping() -> ();
     head() -> EventId;
-    events(reader: Reader, after: EventId, limit: usize) -> Option<Vec<Arc<Event>>>;
+    events(reader: Reader, after: EventId, limit: usize) -> Following;
+    request_events(id: RequestId, after: Option<EventId>, limit: usize) -> Following;
     pending(reader: Reader, after: EventId, limit: usize) -> Vec<Arc<Event>>;
     people(names: &[String]) -> Vec<Option<Person>>;
     person_at(channel: &ChannelName, address: &Address) -> Option<UserRef>;
     delivery_counts(channel: &ChannelName) -> DeliveryCounts;
-    prune(before: Timestamp) -> ();
+    prune(what: Prune) -> bool;
     {
-        async fn claim_sends(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<SendClaim>> {
+        async fn connected(
+            &self,
+            channel: &ChannelName,
+            address: &Address,
+            server: Option<ServerId>,
+            now: Timestamp,
+        ) -> Result<u64> {
+            self.before("connected").await?;
+            let result = self.store.connected(channel, address, server, now).await;
+            self.life.world.people.is_known(&(channel.clone(), address.clone()), &self.life.name);
+            self.after("connected", result).await
+        }
+
+        async fn hold_run(
+            &self,
+            channel: &ChannelName,
+            server: ServerId,
+            now: Timestamp,
+            until: Timestamp,
+        ) -> Result<Hold> {
+            self.may_hang("hold_run").await;
+            self.before("hold_run").await?;
+            let result = self.store.hold_run(channel, server, now, until).await;
+            self.after("hold_run", result).await
+        }
+
+        async fn release_run(&self, channel: &ChannelName, server: ServerId) -> Result<()> {
+            self.may_hang("release_run").await;
+            self.before("release_run").await?;
+            let result = self.store.release_run(channel, server).await;
+            self.after("release_run", result).await
+        }
+
+        async fn stay(&self, server: ServerId, now: Timestamp, until: Timestamp, due: Timestamp) -> Result<Company> {
+            self.may_hang("stay").await;
+            self.before("stay").await?;
+            self.life.server.get_or_init(|| server);
+            let result = self.store.stay(server, now, until, due).await;
+            self.life.world.people.lives(&self.life.name, now, until);
+            self.after("stay", result).await
+        }
+
+        async fn leave(&self, server: ServerId, now: Timestamp) -> Result<()> {
+            self.before("leave").await?;
+            let result = self.store.leave(server, now).await;
+            self.life.world.people.lives(&self.life.name, now, now);
+            self.after("leave", result).await
+        }
+
+        async fn claim_sends(
+            &self,
+            server: ServerId,
+            now: Timestamp,
+            lease: Timestamp,
+            limit: usize,
+        ) -> Result<Claims<SendClaim>> {
             self.before("claim_sends").await?;
-            let result = self.store.claim_sends(now, lease, limit).await;
+            let result = self.store.claim_sends(server, now, lease, limit).await;
             for claim in result.iter().flat_map(|claims| &claims.claimed) {
                 self.life.world.causes.claimed(claim, &self.life);
+                self.life.world.people.is_asked_by(&self.life, claim);
             }
             self.after("claim_sends", result).await
         }
@@ -192,7 +273,7 @@ gate! {
             self.before("claim_routes").await?;
             let result = self.store.claim_routes(now, lease, limit).await;
             for claim in result.iter().flat_map(|claims| &claims.claimed) {
-                self.life.world.causes.looks((claim.request.id, claim.person.user.id), &self.life.name);
+                self.store.routes.is_looked_at_by(&self.life, claim);
             }
             self.after("claim_routes", result).await
         }

@@ -25,6 +25,8 @@ pub enum Invariant {
     PatienceIsKept,
     /// The asker is told, once, that nobody was reached where that is so, and never while a question is out.
     UndeliverableIsTold,
+    /// The agent hears of every ending that it wants to hear of, as it was, under one id.
+    AskerIsCalledBack,
     /// Once nothing goes wrong any more, every open request gets as far as its route leads.
     RoutesGoOn,
     /// A receipt that a server got is stored, if the server lives, however the store fails meanwhile.
@@ -35,13 +37,19 @@ pub enum Invariant {
     WaitersHear,
     /// A verdict follows the rules: bystanders are refused, what is late is late, what is invalid is not accepted.
     FairVerdicts,
+    /// Whoever is connected to any living server is not taken for gone.
+    NobodyPresentIsGone,
+    /// What is asked of somebody who is connected to another server is sent there.
+    SentWhereTheyAre,
+    /// Of several servers one runs a channel at a time.
+    OneRun,
     /// The hub does not panic.
     NoPanic,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::OneAccepted,
         Self::NothingAcknowledgedLost,
         Self::EveryRequestEnds,
@@ -53,11 +61,15 @@ impl Invariant {
         Self::AskedOnce,
         Self::PatienceIsKept,
         Self::UndeliverableIsTold,
+        Self::AskerIsCalledBack,
         Self::RoutesGoOn,
         Self::ReceiptsAreKept,
         Self::DueWorkBegins,
         Self::WaitersHear,
         Self::FairVerdicts,
+        Self::NobodyPresentIsGone,
+        Self::SentWhereTheyAre,
+        Self::OneRun,
         Self::NoPanic,
     ];
 
@@ -76,11 +88,15 @@ impl Invariant {
             Self::AskedOnce => "asked-once",
             Self::PatienceIsKept => "patience-is-kept",
             Self::UndeliverableIsTold => "undeliverable-is-told",
+            Self::AskerIsCalledBack => "asker-is-called-back",
             Self::RoutesGoOn => "routes-go-on",
             Self::ReceiptsAreKept => "receipts-are-kept",
             Self::DueWorkBegins => "due-work-begins",
             Self::WaitersHear => "waiters-hear",
             Self::FairVerdicts => "fair-verdicts",
+            Self::NobodyPresentIsGone => "nobody-present-is-gone",
+            Self::SentWhereTheyAre => "sent-where-they-are",
+            Self::OneRun => "one-run",
             Self::NoPanic => "no-panic",
         }
     }

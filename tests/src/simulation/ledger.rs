@@ -6,8 +6,9 @@ use std::{
 };
 
 use hearback_core::{
+    callback::CallbackMessage,
     feedback::{Ending, Request, Response, Verdict},
-    id::{DeliveryId, RequestId},
+    id::{CallbackId, DeliveryId, RequestId},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,8 @@ pub struct Ledger {
     pub endings: Mutex<Vec<(RequestId, Ending)>>,
     /// Who still waits, and for what.
     pub waiting: Mutex<BTreeMap<u64, RequestId>>,
+    /// What the agent was told at its URL.
+    pub called_back: Mutex<Vec<(CallbackId, CallbackMessage)>>,
     /// Receipts that a server got, with what tells whether it has died since.
     pub receipts: Mutex<Vec<(DeliveryId, CancellationToken)>>,
 }

@@ -29,11 +29,13 @@ pub enum Mutation {
     RepeatAnEvent,
     /// A deadline passes, and nobody notes it.
     ForgetADeadline,
+    /// A callback is written down as taken, and nobody is called.
+    DropACallback,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SkipTheConditionalUpdate,
         Self::DropASettle,
         Self::ForgetALease,
@@ -45,6 +47,7 @@ impl Mutation {
         Self::LoseAWakeUp,
         Self::RepeatAnEvent,
         Self::ForgetADeadline,
+        Self::DropACallback,
     ];
 
     /// The promises of which it may break one first.
@@ -61,6 +64,7 @@ impl Mutation {
             Self::AskAfterTheEnd => &[Invariant::NoAttemptAfterTheEnd],
             Self::IgnoreTheBreaker => &[Invariant::NoCallWhileOpen],
             Self::ForgetARound => &[Invariant::RoutesGoOn],
+            Self::DropACallback => &[Invariant::AskerIsCalledBack],
             Self::LoseAWakeUp => &[Invariant::WaitersHear],
             Self::RepeatAnEvent => &[Invariant::RepeatedIsOnce],
             Self::ForgetADeadline => {
@@ -84,6 +88,7 @@ impl Mutation {
             Self::LoseAWakeUp => "lose-a-wake-up",
             Self::RepeatAnEvent => "repeat-an-event",
             Self::ForgetADeadline => "forget-a-deadline",
+            Self::DropACallback => "drop-a-callback",
         }
     }
 }

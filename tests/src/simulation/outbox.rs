@@ -13,6 +13,8 @@ pub struct Letter {
     pub what: Inbound,
     /// For a response: what its verdict may be.
     pub expected: Expected,
+    /// The server that is told; `None` for any one.
+    pub server: Option<String>,
 }
 
 /// What is still to be told, by when.
@@ -22,7 +24,12 @@ pub struct Outbox(Mutex<Vec<(Timestamp, Letter)>>);
 impl Outbox {
     /// Puts something that is no response.
     pub fn put(&self, at: Timestamp, what: Inbound) {
-        self.put_letter(at, Letter { what, expected: Expected::Valid });
+        self.put_letter(at, Letter { what, expected: Expected::Valid, server: None });
+    }
+
+    /// Puts something that one server is told, as it comes by a connection to it.
+    pub fn put_at(&self, at: Timestamp, server: &str, what: Inbound) {
+        self.put_letter(at, Letter { what, expected: Expected::Valid, server: Some(server.into()) });
     }
 
     /// Puts something.

@@ -8,12 +8,14 @@ use std::{
 
 use hearback_core::{
     Error, ErrorKind, Retry, Timestamp,
-    channel::{Address, Capabilities, ChannelName, Content, Inbound, MemoryChannel, Outbound, Receipt, Settlement},
+    channel::{
+        Address, Capabilities, ChannelName, Connection, Content, Inbound, MemoryChannel, Outbound, Receipt, Settlement,
+    },
     feedback::Ending,
     id::DeliveryId,
 };
 
-use super::{outbox::Outbox, world::World};
+use super::{gate::Life, invariant::Invariant, outbox::Outbox, world::World};
 
 /// What is wrong with a whole service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,6 @@ pub struct Shown {
 #[derive(Debug, Default)]
 struct State {
     illness: Option<Illness>,
-    away: BTreeSet<Address>,
     shown: BTreeMap<DeliveryId, Shown>,
     once: BTreeSet<(uuid::Uuid, bool)>,
     sent: usize,
@@ -75,6 +76,18 @@ pub struct Provider {
     world: Arc<World>,
     outbox: Arc<Outbox>,
     state: Mutex<State>,
+    runs: Mutex<Vec<Arc<Life>>>,
+    /// The servers on which nothing is left to receive.
+    done: Mutex<BTreeSet<String>>,
+}
+
+/// A run under way.
+struct Run(Arc<Provider>, Arc<Life>);
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.0.runs.lock().unwrap().retain(|life| !Arc::ptr_eq(life, &self.1));
+    }
 }
 
 /// The services there are: one to which people connect, one that edits, one that cannot, and one that is a program.
@@ -90,7 +103,9 @@ pub fn all(world: &Arc<World>, outbox: &Arc<Outbox>) -> Vec<Arc<Provider>> {
     ];
     let provider = |(name, kind, capabilities): (&str, &'static str, Capabilities)| {
         let (world, outbox) = (world.clone(), outbox.clone());
-        Arc::new(Provider { name: name.parse().unwrap(), kind, capabilities, world, outbox, state: Mutex::default() })
+        let (name, state) = (name.parse().unwrap(), Mutex::default());
+        let (runs, done) = (Mutex::default(), Mutex::default());
+        Arc::new(Provider { name, kind, capabilities, world, outbox, state, runs, done })
     };
     kinds.into_iter().map(provider).collect()
 }
@@ -108,31 +123,75 @@ impl Provider {
         self.state.lock().unwrap().illness
     }
 
-    /// Whether somebody is not connected.
+    /// Whether people connect to it: then each server reaches those who are connected to it.
     #[must_use]
-    pub fn is_away(&self, who: &Address) -> bool {
-        self.state.lock().unwrap().away.contains(who)
+    pub fn is_connected_to(&self) -> bool {
+        self.kind == "websocket"
     }
 
-    /// Somebody comes or goes, and the hub is told.
-    pub fn set_away(&self, who: &Address, away: bool) {
-        let changed = {
-            let mut state = self.state.lock().unwrap();
-            if away { state.away.insert(who.clone()) } else { state.away.remove(who) }
-        };
-        if changed {
-            self.world.note(format_args!("{who} away={away} on {}", self.name));
-            let (channel, address) = (self.name.clone(), who.clone());
-            let (place, now) = ((channel.clone(), address.clone()), self.world.now());
-            if away {
-                self.world.causes.leaves(place, now);
-            } else {
-                self.world.causes.returns(&place, now);
-            }
-            let told =
-                if away { Inbound::Disconnected { channel, address } } else { Inbound::Connected { channel, address } };
-            self.outbox.put(self.world.now(), told);
+    /// Whether nothing is left to receive by running it.
+    #[must_use]
+    pub fn is_called_back(&self) -> bool {
+        matches!(self.kind, "websocket" | "webhook")
+    }
+
+    /// Whether somebody cannot be reached from this server.
+    #[must_use]
+    pub fn is_away(&self, who: &Address, server: &str) -> bool {
+        self.is_connected_to() && !self.world.people.is_at(&(self.name.clone(), who.clone()), server)
+    }
+
+    /// Somebody connects to a server, which is told.
+    pub fn connect(&self, who: &Address, server: &str) {
+        let (channel, address, connection) = (self.name.clone(), who.clone(), Connection::Here);
+        self.world.note(format_args!("{who} connects to {} at {server}", self.name));
+        self.world.people.connects(&(channel.clone(), address.clone()), server, self.world.now());
+        self.outbox.put_at(self.world.now(), server, Inbound::Connected { channel, address, connection });
+    }
+
+    /// Somebody leaves a server, which is told.
+    pub fn disconnect(&self, who: &Address, server: &str) {
+        let (channel, address, connection) = (self.name.clone(), who.clone(), Connection::Here);
+        self.world.note(format_args!("{who} leaves {} at {server}", self.name));
+        self.world.people.leaves(&(channel.clone(), address.clone()), server, self.world.now());
+        self.outbox.put_at(self.world.now(), server, Inbound::Disconnected { channel, address, connection });
+    }
+
+    /// The servers that somebody is connected to.
+    #[must_use]
+    pub fn servers_of(&self, who: &Address) -> Vec<String> {
+        self.world.people.servers_of(&(self.name.clone(), who.clone()))
+    }
+
+    /// A server begins to run the channel, until what this returns is dropped: nobody else does.
+    pub fn is_run_by(self: &Arc<Self>, life: &Arc<Life>) -> impl Drop + use<> {
+        let mut runs = self.runs.lock().unwrap();
+        runs.retain(|other| !other.died.is_cancelled());
+        if let Some(other) = runs.first()
+            && !self.world.causes.has_just_jumped(self.world.now())
+        {
+            let detail = format!("{} runs {} while {} does", life.name, self.name, other.name);
+            self.world.broken(Invariant::OneRun, detail);
         }
+        runs.push(life.clone());
+        Run(self.clone(), life.clone())
+    }
+
+    /// On this server nothing is left to receive: it need not run the channel any more.
+    pub fn is_done(&self, server: &str) {
+        self.done.lock().unwrap().insert(server.into());
+    }
+
+    /// Whether this server has to run the channel if no other one does.
+    #[must_use]
+    pub fn is_to_be_run_by(&self, server: &str) -> bool {
+        !self.done.lock().unwrap().contains(server)
+    }
+
+    /// How many servers run the channel.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs.lock().unwrap().iter().filter(|life| !life.died.is_cancelled()).count()
     }
 
     /// What a delivery shows to its person, if it arrived.

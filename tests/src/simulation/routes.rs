@@ -9,11 +9,11 @@ use std::{
 use hearback_core::{
     Timestamp,
     feedback::{Delivery, DeliveryState, Request, Strategy},
-    id::{RequestId, UserId},
+    id::{DeliveryId, RequestId, UserId},
     store::{MemoryStore, RouteAdvance, RouteClaim, Store},
 };
 
-use super::{invariant::Invariant, world::World};
+use super::{gate::Life, invariant::Invariant, world::World};
 
 /// For so long somebody has to be disconnected before what is out to them counts as unseen.
 pub const AWAY_AFTER: Duration = Duration::from_secs(10);
@@ -27,6 +27,10 @@ struct Look {
     lease: Timestamp,
     rounds: u32,
     deliveries: Vec<Delivery>,
+    /// Those whose person is connected, as the store was told.
+    present: BTreeSet<DeliveryId>,
+    /// Those whose person is connected, and neither the store nor the server that looks can know it.
+    unknown: BTreeSet<DeliveryId>,
 }
 
 /// How the routes go.
@@ -75,8 +79,15 @@ impl Routes {
 
     /// A server begins to look at a route.
     pub async fn is_claimed(&self, world: &World, store: &MemoryStore, claim: &RouteClaim) {
-        let RouteClaim { request, person, deliveries: of_person, rounds, lease } = claim;
-        let look = Look { at: world.now(), lease: *lease, rounds: *rounds, deliveries: of_person.clone() };
+        let RouteClaim { request, person, deliveries: of_person, rounds, lease, .. } = claim;
+        let look = Look {
+            at: world.now(),
+            lease: *lease,
+            rounds: *rounds,
+            deliveries: of_person.clone(),
+            present: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+        };
         self.looks.lock().unwrap().insert((request.id, person.user.id), look);
         if *rounds <= ROUNDS_UNTOLD || self.was_told(request.id) {
             return;
@@ -87,6 +98,21 @@ impl Routes {
             let detail =
                 format!("nobody was reached with {} in {rounds} rounds, and the asker is not told", request.id);
             world.broken(Invariant::UndeliverableIsTold, detail);
+        }
+    }
+
+    /// Notes who is connected as this server begins to look at a route.
+    pub fn is_looked_at_by(&self, life: &Life, claim: &RouteClaim) {
+        let (people, now) = (&life.world.people, life.world.now());
+        let mut looks = self.looks.lock().unwrap();
+        let Some(look) = looks.get_mut(&(claim.request.id, claim.person.user.id)) else { return };
+        for delivery in &claim.deliveries {
+            let place = (delivery.channel.clone(), delivery.address.clone());
+            if people.is_present(&place, now) {
+                look.present.insert(delivery.id);
+            } else if !people.servers_of(&place).is_empty() && !people.is_at(&place, &life.name) {
+                look.unknown.insert(delivery.id);
+            }
         }
     }
 
@@ -110,11 +136,13 @@ impl Routes {
         let looks = self.looks.lock().unwrap();
         let Some(look) = looks.get(&(step.request, step.user)).filter(|look| look.lease == step.lease) else { return };
         for before in &look.deliveries {
-            if holds_back(world, &request, before, look.at) {
+            if holds_back(world, &request, before, look) {
+                let present = look.present.contains(&before.id);
+                let broken = if present { Invariant::NobodyPresentIsGone } else { Invariant::PatienceIsKept };
                 let (next, state) = (&begun[0].channel, &before.state);
                 let detail =
                     format!("{} begins on {next} while {} on {} is {state:?}", request.id, before.id, before.channel);
-                world.broken(Invariant::PatienceIsKept, detail);
+                world.broken(broken, detail);
             }
         }
     }
@@ -135,16 +163,16 @@ impl Routes {
     }
 }
 
-/// Whether a delivery as it was at `looked_at` does not let the next stop begin yet.
-fn holds_back(world: &World, request: &Request, delivery: &Delivery, looked_at: Timestamp) -> bool {
+/// Whether a delivery as it was at this look does not let the next stop begin yet.
+fn holds_back(world: &World, request: &Request, delivery: &Delivery, look: &Look) -> bool {
     match &delivery.state {
         DeliveryState::Sending { .. } => return true,
-        DeliveryState::Queued { due, .. } => return *due <= looked_at,
+        DeliveryState::Queued { due, .. } => return *due <= look.at,
         state if state.receipt().is_none() => return false,
         _ => {}
     }
     let silent = delivery.attempts.last().is_some_and(|sent| sent.at.after(patience(request)) <= world.now());
     let place = (delivery.channel.clone(), delivery.address.clone());
-    let route = (request.id, delivery.user_id);
-    !silent && !world.causes.was_away_for(&place, AWAY_AFTER, (looked_at, world.now()), route)
+    let gone = world.people.was_away_for(&place, AWAY_AFTER, (look.at, world.now()));
+    !silent && !gone && !look.unknown.contains(&delivery.id)
 }

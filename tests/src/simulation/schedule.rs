@@ -5,7 +5,14 @@ use std::{
     time::Duration,
 };
 
-use hearback_core::{Clock, ErrorKind, channel::Inbound, event::Bus, feedback::Request};
+use hearback_core::{
+    Clock, ErrorKind, Timestamp,
+    channel::{Address, Inbound},
+    event::Bus,
+    feedback::Request,
+    id::ServerId,
+    store::Store,
+};
 use serde_json::json;
 
 use super::{
@@ -14,10 +21,12 @@ use super::{
     due,
     durable::Durable,
     executor::Idle,
+    invariant::Invariant,
     ledger::Expected,
     outbox::{Letter, Outbox},
     people::{self, Known},
     provider::{self, Illness, Provider},
+    receiver,
     server::{Server, Wire},
     world::World,
 };
@@ -26,6 +35,8 @@ use super::{
 const WAKES_MAX: usize = 30;
 /// Time does not jump over a shorter step: a server that stands still between its claim and its call asks too late.
 const STEP_MAX: Duration = Duration::from_secs(6);
+/// How long a server counts as alive after it has said so.
+const LIFE: Duration = Duration::from_secs(90);
 /// How often the last requests are looked at: hourly, for longer than a settlement is tried.
 const LAST_LOOKS: usize = 9 * 24;
 
@@ -74,6 +85,9 @@ impl Simulation {
         let simulation = Self { world, store, providers, outbox, people, wire, servers, count };
         let started = vec![simulation.started(0), simulation.started(1)];
         *simulation.servers.lock().unwrap() = started;
+        for known in &simulation.people[..3] {
+            simulation.somebody_connects(&address_on(known, &simulation.providers[0].name));
+        }
         Arc::new(simulation)
     }
 
@@ -93,6 +107,58 @@ impl Simulation {
     pub fn any_server(&self) -> Option<Arc<Server>> {
         let up: Vec<_> = self.servers.lock().unwrap().iter().filter(|server| server.is_up()).cloned().collect();
         (!up.is_empty()).then(|| self.world.chance.of(&up).clone())
+    }
+
+    /// The one with this name, unless it is dead.
+    #[must_use]
+    pub fn server_named(&self, name: &str) -> Option<Arc<Server>> {
+        let servers = self.servers.lock().unwrap();
+        servers.iter().find(|server| server.life.name == name && !server.life.died.is_cancelled()).cloned()
+    }
+
+    /// Those that live, as the store knows them.
+    #[must_use]
+    pub fn living(&self) -> Vec<ServerId> {
+        let servers = self.servers.lock().unwrap();
+        let living = servers.iter().filter(|server| server.is_up());
+        living.filter_map(|server| server.life.server.get().copied()).collect()
+    }
+
+    /// Once everything has been well for a while, somebody runs every channel that has anything to receive.
+    fn channels_are_run(&self) {
+        let servers = self.servers.lock().unwrap();
+        let to_be_run = |provider: &Provider| {
+            servers.iter().any(|server| server.is_up() && provider.is_to_be_run_by(&server.life.name))
+        };
+        for provider in self.providers.iter().filter(|provider| to_be_run(provider) && provider.runs() == 0) {
+            self.world.broken(Invariant::OneRun, format!("nobody runs {}", provider.name));
+        }
+    }
+
+    /// Somebody connects to a server that takes calls, if there is one.
+    fn somebody_connects(&self, who: &Address) {
+        if let Some(server) = self.any_server() {
+            self.providers[0].connect(who, &server.life.name);
+        }
+    }
+
+    /// Somebody leaves every server.
+    fn somebody_leaves(&self, who: &Address) {
+        for server in self.providers[0].servers_of(who) {
+            self.providers[0].disconnect(who, &server);
+        }
+    }
+
+    /// Whose server went away tries another one, sooner or later.
+    fn come_back(&self) {
+        let people = &self.world.people;
+        for place in people.take_lost() {
+            if self.any_server().is_none() || self.world.chance.happens(600) {
+                people.are_lost([place]);
+            } else if people.servers_of(&place).is_empty() {
+                self.somebody_connects(&place.1);
+            }
+        }
     }
 
     fn restart(&self, always: bool) {
@@ -135,20 +201,7 @@ impl Simulation {
             Act::Wait => self.act_wait(),
             Act::ComeOrGo => {
                 let known = chance.of(&self.people[..3]);
-                let desk = &self.providers[0];
-                let address = address_on(known, &desk.name);
-                let away = !desk.is_away(&address);
-                desk.set_away(&address, away);
-                if away && chance.happens(500) {
-                    // A page that is loaded again, perhaps while it is being sent something.
-                    self.act_create();
-                    let back = self.world.now().after(chance.up_to(Duration::from_millis(400)));
-                    let (world, desk) = (self.world.clone(), desk.clone());
-                    tokio::spawn(async move {
-                        world.clock.sleep_until(back).await;
-                        desk.set_away(&address, false);
-                    });
-                }
+                self.act_come_or_go(address_on(known, &self.providers[0].name));
             }
             Act::IllOrWell => self.act_ill_or_well(),
             Act::Delete => {
@@ -169,12 +222,39 @@ impl Simulation {
                 idle.reached().await;
                 let server = chance.of(&self.servers.lock().unwrap()).clone();
                 self.world.note(format_args!("{} is stopped", server.life.name));
+                let places = self.world.people.places_at(&server.life.name);
+                for (_, who) in &places {
+                    self.providers[0].disconnect(who, &server.life.name);
+                }
+                self.world.people.are_lost(places);
                 server.stop.cancel();
             }
             Act::CutOff => {
                 let server = chance.of(&self.servers.lock().unwrap()).clone();
                 server.life.cut_off(chance.up_to(Duration::from_mins(3)));
             }
+        }
+    }
+
+    fn act_come_or_go(self: &Arc<Self>, who: Address) {
+        let chance = &self.world.chance;
+        let servers = self.providers[0].servers_of(&who);
+        if servers.is_empty() || chance.happens(250) {
+            return self.somebody_connects(&who);
+        }
+        if servers.len() > 1 && chance.happens(300) {
+            return self.providers[0].disconnect(&who, &servers[0]);
+        }
+        self.somebody_leaves(&who);
+        if chance.happens(500) {
+            // A page that is loaded again, perhaps while it is being sent something.
+            self.act_create();
+            let back = self.world.now().after(chance.up_to(Duration::from_millis(400)));
+            let simulation = self.clone();
+            tokio::spawn(async move {
+                simulation.world.clock.sleep_until(back).await;
+                simulation.somebody_connects(&who);
+            });
         }
     }
 
@@ -193,6 +273,9 @@ impl Simulation {
         });
         if kind == "choice" {
             draft["options"] = json!([{"value": "red"}, {"value": "blue"}]);
+        }
+        if chance.happens(400) {
+            draft["callback_url"] = json!(receiver::URL);
         }
         if chance.happens(300) {
             let routes = [
@@ -242,7 +325,7 @@ impl Simulation {
         } else {
             Inbound::Response { channel, from, request: id, value, comment, event }
         };
-        self.outbox.put_letter(self.world.now(), Letter { what, expected });
+        self.outbox.put_letter(self.world.now(), Letter { what, expected, server: None });
     }
 
     fn act_wait(self: &Arc<Self>) {
@@ -304,11 +387,29 @@ impl Simulation {
             self.world.clock.go_to(next);
         }
         if self.world.clock.next().is_some_and(|next| next < until) {
-            self.world.causes.jumps(self.world.now());
+            self.world.causes.jumps(self.world.now(), until);
+            self.live_on(until).await;
         }
         self.world.clock.go_to(until);
         self.tell_what_is_due();
         idle.reached().await;
+        for provider in self.providers.iter().filter(|provider| provider.runs() > 1) {
+            self.world.broken(Invariant::OneRun, format!("{} servers run {}", provider.runs(), provider.name));
+        }
+    }
+
+    /// Whoever lives as time jumps would have said so again and again meanwhile. Else every jump would look at everything anew.
+    async fn live_on(&self, until: Timestamp) {
+        let servers = self.servers.lock().unwrap().clone();
+        let now = self.world.now();
+        for life in servers.iter().filter(|server| server.is_up()).map(|server| &server.life) {
+            let lives = self.world.people.is_alive(&life.name, now) && !life.is_cut_off();
+            if let Some(server) = life.server.get().filter(|_| lives) {
+                let ends = until.after(LIFE);
+                self.store.memory.stay(*server, now, ends, now).await.unwrap();
+                self.world.people.lives(&life.name, now, ends);
+            }
+        }
     }
 
     fn tell_what_is_due(self: &Arc<Self>) {
@@ -333,8 +434,11 @@ impl Simulation {
         }
         for provider in &self.providers {
             provider.set_illness(None);
-            for known in &self.people {
-                provider.set_away(&address_on(known, &provider.name), false);
+        }
+        for known in &self.people[..3] {
+            let who = address_on(known, &self.providers[0].name);
+            if self.providers[0].servers_of(&who).is_empty() {
+                self.somebody_connects(&who);
             }
         }
     }
@@ -370,6 +474,7 @@ pub async fn run(world: Arc<World>, idle: Idle) {
         simulation.act(&idle).await;
         simulation.rest(&idle).await;
         simulation.restart(false);
+        simulation.come_back();
         if world.violation().is_some() {
             return;
         }
@@ -377,6 +482,7 @@ pub async fn run(world: Arc<World>, idle: Idle) {
     simulation.heal();
     simulation.recover(&idle).await;
     due::routes_went_on(&simulation).await;
+    simulation.channels_are_run();
     simulation.end_everything(&idle).await;
     check::everything(&simulation).await;
 }

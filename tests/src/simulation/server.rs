@@ -8,7 +8,7 @@ use std::{
 use hearback_core::{
     Clock,
     channel::Channel,
-    event::{Bus, Event, EventId, EventKind, Heard, Topic},
+    event::{Bus, Event, EventId, EventKind, Heard, Topic, Work},
     hub::{Channels, Hub, Parts},
     id::Ids,
     person::Reader,
@@ -28,11 +28,14 @@ use super::{
     mutation::Mutation,
     people::TOKEN,
     provider::Provider,
+    receiver::Caller,
     world::World,
 };
 
 /// How long a send may take.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long events are kept: at the end the whole log is looked at.
+const RETENTION: Duration = Duration::from_hours(3650 * 24);
 
 /// One life of a server.
 #[derive(Debug)]
@@ -75,6 +78,8 @@ impl Server {
             ids: Arc::new(Ids::seeded(clock, world.chance.bits())),
             page_url: "http://localhost:8000/".into(),
             send_timeout: SEND_TIMEOUT,
+            event_retention: RETENTION,
+            caller: Arc::new(Caller::new(life.clone())),
         });
         let stop = CancellationToken::new();
         let running = hub.clone().run(stop.clone());
@@ -114,9 +119,16 @@ impl Server {
     }
 }
 
+/// What goes over the wire.
+#[derive(Clone, Debug)]
+enum Word {
+    Event(Arc<Event>),
+    Work(Work),
+}
+
 /// Hands what is committed to everybody alive, in the order of their start: the bus has no order of its own.
 #[derive(Debug, Default)]
-pub struct Wire(Mutex<Vec<UnboundedSender<Arc<Event>>>>);
+pub struct Wire(Mutex<Vec<UnboundedSender<Word>>>);
 
 impl Wire {
     /// Carries what is committed to `store`, which publishes on `committed`, to every end.
@@ -125,20 +137,35 @@ impl Wire {
         let mut listening = committed.listen(Topic::Reader(agent));
         let mut last = EventId::default();
         loop {
-            let events = match listening.next().await {
+            let heard = select! {
+                biased;
+                heard = listening.next() => heard,
+                works = committed.woken() => {
+                    // Everything else is done by the server whose commit made it due, which wakes itself.
+                    for due in works.into_iter().filter(|work| matches!(work, Work::Sends | Work::Runs)) {
+                        self.hand_on(&Word::Work(due));
+                    }
+                    continue;
+                }
+            };
+            let events = match heard {
                 Heard::Event(event) => vec![event],
                 Heard::Lagged => store.memory.events(agent, last, usize::MAX).await.unwrap().unwrap_or_default(),
             };
             for event in events {
                 if event.id > last {
                     last = event.id;
-                    self.0.lock().unwrap().retain(|end| end.send(event.clone()).is_ok());
+                    self.hand_on(&Word::Event(event));
                 }
             }
         }
     }
 
-    fn end(&self) -> UnboundedReceiver<Arc<Event>> {
+    fn hand_on(&self, word: &Word) {
+        self.0.lock().unwrap().retain(|end| end.send(word.clone()).is_ok());
+    }
+
+    fn end(&self) -> UnboundedReceiver<Word> {
         let (tx, rx) = unbounded_channel();
         self.0.lock().unwrap().push(tx);
         rx
@@ -146,15 +173,22 @@ impl Wire {
 }
 
 /// Carries what is committed to one server, as a database's notifications do: a little later, in order.
-async fn relay(life: Arc<Life>, mut committed: UnboundedReceiver<Arc<Event>>, bus: Arc<Bus>) {
+async fn relay(life: Arc<Life>, mut committed: UnboundedReceiver<Word>, bus: Arc<Bus>) {
     loop {
-        let event = select! {
+        let word = select! {
             biased;
             () = life.died.cancelled() => return,
-            event = committed.recv() => event,
+            word = committed.recv() => word,
         };
-        let Some(event) = event else { return };
+        let Some(word) = word else { return };
         life.pause().await;
+        let event = match word {
+            Word::Event(event) => event,
+            Word::Work(due) => {
+                bus.wake(due);
+                continue;
+            }
+        };
         if event.kind == EventKind::Ended && life.world.mutated(Mutation::LoseAWakeUp, 300) {
             continue;
         }

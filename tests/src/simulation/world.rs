@@ -19,6 +19,7 @@ use super::{
     ledger::Ledger,
     mutation::Mutation,
     random::{Chance, Roughness},
+    whereabouts::Whereabouts,
 };
 
 /// The moment at which every simulation begins.
@@ -100,6 +101,8 @@ pub struct World {
     pub ledger: Ledger,
     /// What happened to each delivery outside the hub.
     pub causes: Causes,
+    /// Who is connected to which server.
+    pub people: Whereabouts,
     /// When requests ended, by the commit.
     pub ended: Mutex<BTreeMap<RequestId, Timestamp>>,
     record: Mutex<Record>,
@@ -121,6 +124,7 @@ impl World {
             mutation,
             ledger: Ledger::default(),
             causes: Causes::default(),
+            people: Whereabouts::default(),
             ended: Mutex::default(),
             record: Mutex::default(),
             keeps_lines,

@@ -15,11 +15,11 @@ pub async fn two_claimers_never_get_the_same(harness: &dyn Harness) {
     for _ in 0..20 {
         world.create(world.ask(&people)).await;
     }
-    let (now, lease) = (world.now(), world.now().after(LEASE));
+    let (server, now, lease) = (world.server, world.now(), world.now().after(LEASE));
     let claimers: Vec<_> = (0..12)
         .map(|_| {
             let store = world.store.clone();
-            tokio::spawn(async move { store.claim_sends(now, lease, 7).await.unwrap() })
+            tokio::spawn(async move { store.claim_sends(server, now, lease, 7).await.unwrap() })
         })
         .collect();
     let mut claimed = HashSet::new();
@@ -35,7 +35,7 @@ pub async fn two_claimers_never_get_the_same(harness: &dyn Harness) {
         }
     }
     assert_eq!(claimed.len(), 60);
-    let none = world.store.claim_sends(now, lease, 7).await.unwrap();
+    let none = world.claim_up_to(7, lease).await;
     assert!(none.claimed.is_empty());
     assert_eq!(none.next_due, Some(lease), "the next thing to look after is a lease");
 }
@@ -50,14 +50,14 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     world.create(later).await;
 
     let lease = world.now().after(LEASE);
-    let claims = world.store.claim_sends(world.now(), lease, 10).await.unwrap();
+    let claims = world.claim_up_to(10, lease).await;
     assert_eq!(claims.claimed.len(), 1);
     assert_eq!(claims.next_due, Some(due), "what was just claimed is no unclaimed piece");
     world.clock.advance(LEASE.checked_sub(Duration::from_micros(1)).unwrap());
-    assert!(world.store.claim_sends(world.now(), lease, 10).await.unwrap().claimed.is_empty());
+    assert!(world.claim_up_to(10, lease).await.claimed.is_empty());
     world.clock.advance(Duration::from_micros(1));
     let lease = world.now().after(LEASE);
-    let claims = world.store.claim_sends(world.now(), lease, 10).await.unwrap();
+    let claims = world.claim_up_to(10, lease).await;
     assert_eq!(claims.claimed.len(), 1);
     let claim = &claims.claimed[0];
     assert!(claim.interrupted);
@@ -66,7 +66,7 @@ pub async fn what_a_dead_claimer_left_is_claimed_again(harness: &dyn Harness) {
     assert_eq!(claim.delivery, world.delivery(&first).await);
 
     world.clock.advance(Duration::from_mins(10));
-    let claims = world.store.claim_sends(world.now(), world.now().after(LEASE), 1).await.unwrap();
+    let claims = world.claim_up_to(1, world.now().after(LEASE)).await;
     assert_eq!(claims.claimed[0].request.id, first.id, "the longest overdue comes first");
     assert_eq!(claims.next_due, Some(due), "what did not fit is due already");
 }
@@ -155,10 +155,10 @@ pub async fn a_finish_without_its_lease_changes_nothing(harness: &dyn Harness) {
     let first = world.now().after(LEASE);
     let untouched = world.delivery(&request).await;
     assert_eq!(finish(first, sent(), None).await, untouched, "nobody has claimed it");
-    world.store.claim_sends(world.now(), first, 1).await.unwrap();
+    world.claim_up_to(1, first).await;
     world.clock.advance(LEASE);
     let second = world.now().after(LEASE);
-    world.store.claim_sends(world.now(), second, 1).await.unwrap();
+    world.claim_up_to(1, second).await;
     let claimed = world.delivery(&request).await;
     let failed = DeliveryState::Failed { reason: "x".into() };
     assert_eq!(finish(first, failed.clone(), Some("x")).await, claimed, "the first lease was lost");
@@ -229,14 +229,16 @@ pub async fn an_acknowledgement_never_goes_back(harness: &dyn Harness) {
     let request = world.create(world.ask(&people)).await;
     let known = async |address_text: &str, receipt_text: &str, read| {
         let (address, receipt) = (address(address_text), receipt(receipt_text));
-        world.store.acknowledge(&world.channel, &address, &receipt, read).await.unwrap()
+        world.store.acknowledge(&world.channel, &address, &receipt, read, world.now()).await.unwrap()
     };
     assert!(!known("ana", "r1", true).await);
     let sent = DeliveryState::Sent { receipt: receipt("r1") };
     world.finish(world.finished(&world.claim_sends().await[0], sent.clone())).await;
     assert!(!known("ben", "r1", true).await, "another's address");
     assert!(!known("ana", "r2", true).await, "another receipt");
-    assert!(!world.store.acknowledge(&name("gmail"), &address("ana"), &receipt("r1"), true).await.unwrap());
+    assert!(
+        !world.store.acknowledge(&name("gmail"), &address("ana"), &receipt("r1"), true, world.now()).await.unwrap()
+    );
     assert_eq!(world.delivery(&request).await.state, sent);
     let delivered = DeliveryState::Delivered { receipt: receipt("r1") };
     let read = DeliveryState::Read { receipt: receipt("r1") };
@@ -261,9 +263,18 @@ pub async fn what_was_skipped_is_queued_again(harness: &dyn Harness) {
     let ended = world.create(ended).await;
     world.store.cancel(ended.id, world.now()).await.unwrap();
     world.tick();
-    assert_eq!(world.store.requeue_skipped(&name("gmail"), &address("ana"), world.now()).await.unwrap(), 0);
-    assert_eq!(world.store.requeue_skipped(&world.channel, &address("ana"), world.now()).await.unwrap(), 2);
-    assert_eq!(world.store.requeue_skipped(&world.channel, &address("ana"), world.now()).await.unwrap(), 0);
+    assert_eq!(
+        world.store.connected(&name("gmail"), &address("ana"), Some(world.server), world.now()).await.unwrap(),
+        0
+    );
+    assert_eq!(
+        world.store.connected(&world.channel, &address("ana"), Some(world.server), world.now()).await.unwrap(),
+        2
+    );
+    assert_eq!(
+        world.store.connected(&world.channel, &address("ana"), Some(world.server), world.now()).await.unwrap(),
+        0
+    );
     for (index, request) in requests.iter().enumerate() {
         let expected =
             if index < 2 { DeliveryState::Queued { due: world.now(), reason: None } } else { skipped.clone() };
@@ -272,7 +283,7 @@ pub async fn what_was_skipped_is_queued_again(harness: &dyn Harness) {
     assert_eq!(world.delivery(&ended).await.state, DeliveryState::Settled, "its request has ended");
     let routes = world.store.claim_routes(world.now(), world.now(), 10).await.unwrap();
     assert_eq!((routes.claimed.len(), routes.next_due), (0, None), "no route is looked at because of it");
-    let claims = world.store.claim_sends(world.now(), world.now().after(LEASE), 10).await.unwrap();
+    let claims = world.claim_up_to(10, world.now().after(LEASE)).await;
     assert_eq!(claims.claimed.len(), 2);
 }
 
@@ -312,7 +323,7 @@ pub async fn deliveries_are_paged_and_counted(harness: &dyn Harness) {
     let counts = world.store.delivery_counts(&world.channel).await.unwrap();
     assert_eq!(counts, DeliveryCounts { queued: 6, sent: 2, failed: 1 });
     assert_eq!(world.store.delivery_counts(&name("gmail")).await.unwrap(), DeliveryCounts::default());
-    world.store.claim_sends(world.now(), world.now().after(LEASE), 2).await.unwrap();
+    world.claim_up_to(2, world.now().after(LEASE)).await;
     assert_eq!(world.store.delivery_counts(&world.channel).await.unwrap(), counts, "an attempt waits too");
     world.store.cancel(request.id, world.now()).await.unwrap();
 }

@@ -1,8 +1,12 @@
 //! Receipts that come by another way than the end of their attempt.
 
+use std::sync::Arc;
+
 use hearback_core::{
+    event::{Event, EventKind},
     feedback::{Delivery, DeliveryState, Request},
-    store::{FinishedSend, RouteClaim, SettleResult},
+    person::Reader,
+    store::{FinishedSend, RouteAdvance, RouteClaim, SettleResult},
 };
 
 use super::{Harness, LEASE, World, name, receipt};
@@ -111,7 +115,25 @@ pub async fn a_receipt_after_the_end_is_to_be_settled(harness: &dyn Harness) {
         let [claim] = &*claims.claimed else { panic!("expected one settlement, found {claims:?}") };
         assert_eq!((claim.delivery.id, claim.tries), (delivery.id, 0));
         assert!(!note(&world, &delivery, "r1").await, "a repeated receipt takes no lease away");
-        world.store.finish_settlement(delivery.id, lease, SettleResult::Settled).await.unwrap();
+        world.store.finish_settlement(delivery.id, lease, SettleResult::Settled, world.now()).await.unwrap();
         assert_eq!(world.delivery(&request).await.state, DeliveryState::Settled);
     }
+}
+
+/// Whoever looks at a route as the receipt comes takes what is out for failed: their step is void, and the route is looked at
+/// again.
+pub async fn a_receipt_voids_a_look_that_has_begun(harness: &dyn Harness) {
+    let (world, people) = World::with_people(harness, &["ana"]).await;
+    let failed = DeliveryState::Failed { reason: "why".into() };
+    let delivery = with_delivery(&world, world.ask(&people), Some(failed)).await;
+    world.hasten_all_routes(world.now()).await;
+    let (claims, _) = world.claim_routes().await;
+    let head = world.store.head().await.unwrap();
+    assert!(note(&world, &delivery, "r1").await);
+    let step = RouteAdvance { exhausted: true, ..world.step(&claims[0]) };
+    world.store.finish_route(step).await.unwrap();
+    assert_eq!(world.claim_routes().await.0.len(), 1);
+    let events = world.store.events(Reader::Token(world.token()), head, 10).await.unwrap();
+    let told = |event: &&Arc<Event>| event.kind == EventKind::Undeliverable;
+    assert_eq!(events.unwrap().iter().filter(told).count(), 0, "nobody is told that they were not reached");
 }

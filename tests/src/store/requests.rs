@@ -7,11 +7,11 @@ use hearback_core::{
     feedback::{ChoiceOption, Question, RouteStep, Status, Strategy},
     id::RequestId,
     person::{Person, UserRef},
-    store::{Created, Idempotency, RequestQuery, Scope},
+    store::{Created, Idempotency, Prune, RequestQuery, Scope},
 };
 use serde_json::json;
 
-use super::{Harness, World, address, name};
+use super::{BEGIN, Harness, World, address, name};
 
 /// Every part of a request comes back as it went in.
 pub async fn a_request_reads_back_as_it_was_put(harness: &dyn Harness) {
@@ -148,7 +148,7 @@ pub async fn a_repeated_creation_is_answered_with_the_first(harness: &dyn Harnes
     world.create(keyed(Idempotency { key: [4; 32], ..key })).await;
     let query = RequestQuery { scope: Scope::Asked(people[0].id), status: None, before: None, limit: 10 };
     assert_eq!(world.store.requests(query).await.unwrap().items.len(), 2);
-    assert_eq!(world.store.head().await.unwrap().0, 3, "two creations and one ending");
+    assert_eq!(world.store.head().await.unwrap().0, 4, "two creations, one response and one ending");
 }
 
 /// Of creations under one key that arrive together, one is stored and the others are answered with it.
@@ -186,7 +186,8 @@ pub async fn keys_are_forgotten_by_age(harness: &dyn Harness) {
     world.create(keyed(1)).await;
     world.tick();
     let young = world.create(keyed(2)).await;
-    world.store.prune(world.now()).await.unwrap();
+    let what = Prune { keys_before: world.now(), events_before: BEGIN, limit: 10 };
+    world.store.prune(what).await.unwrap();
     world.create(keyed(1)).await;
     let again = world.store.create(keyed(2)).await.unwrap();
     assert!(matches!(&again, Created::Replayed(request) if request.id == young.id), "{again:?}");

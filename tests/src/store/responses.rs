@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use hearback_core::{
     event::EventKind,
-    feedback::{Ending, Outcome, Source, Status, Verdict},
+    feedback::{Ending, Outcome, Response, Source, Status, Verdict},
     person::Reader,
     store::{Candidate, Ended, Standing},
 };
@@ -49,7 +49,7 @@ pub async fn the_first_valid_response_of_300_wins(harness: &dyn Harness) {
 
     let mut kept = Vec::new();
     loop {
-        let after = kept.last().map(|response: &hearback_core::feedback::Response| response.id);
+        let after = kept.last().map(|response: &Response| response.id);
         let page = world.store.responses(request.id, after, 128).await.unwrap();
         kept.extend(page.items);
         if !page.more {
@@ -62,8 +62,18 @@ pub async fn the_first_valid_response_of_300_wins(harness: &dyn Harness) {
     assert_eq!(by.len(), 300);
     let accepted = kept.iter().filter(|response| response.verdict == Verdict::Accepted);
     assert_eq!(accepted.map(|response| response.by.clone().unwrap()).collect::<Vec<_>>(), [winner]);
-    let events = world.store.events(Reader::Token(world.token()), request.created_event, 10).await.unwrap().unwrap();
-    assert_eq!(events.len(), 1, "it ends once");
+    let events = world.store.events(Reader::Token(world.token()), request.created_event, 1000).await.unwrap().unwrap();
+    let ended: Vec<_> = events.iter().filter(|event| event.kind == EventKind::Ended).map(|event| event.id).collect();
+    let [ended] = ended[..] else { panic!("it ends once, not at {ended:?}") };
+    let of = |response: &Response| events.iter().find(|event| event.kind == EventKind::Response(response.id)).unwrap();
+    assert_eq!(events.len(), 301, "every response is told");
+    for response in &kept {
+        assert_eq!(
+            of(response).id < ended,
+            response.verdict == Verdict::Accepted,
+            "only the accepted one comes before"
+        );
+    }
 }
 
 /// Invalid, refused, accepted and late: each is kept as it was told, and only the accepted one ends the request.
@@ -163,7 +173,7 @@ pub async fn a_response_after_an_unnoticed_deadline_finds_the_request_expired(ha
     assert_eq!(read.ending(), Some(&request.expiry()));
     assert_eq!(read.ending().and_then(Ending::outcome).map(|outcome| outcome.source), Some(Source::OnExpiry));
     assert_eq!(world.store.expire(world.now(), 10).await.unwrap(), (0, None), "it ends once");
-    assert_eq!(world.store.head().await.unwrap().0, 2);
+    assert_eq!(world.store.head().await.unwrap().0, 3, "a creation, a response and an ending");
 }
 
 /// The earliest deadlines come first, as many as are asked for, and the next one is told.
@@ -216,5 +226,5 @@ pub async fn the_asker_cancels_what_is_pending(harness: &dyn Harness) {
     let expired = world.store.cancel(overdue.id, world.now()).await.unwrap().unwrap();
     assert!(matches!(&expired, Ended::Before(request) if request.ending() == Some(&overdue.expiry())), "{expired:?}");
     assert!(world.store.cancel(world.ids.next(), world.now()).await.unwrap().is_none());
-    assert_eq!(world.store.head().await.unwrap().0, 4, "two creations and two endings");
+    assert_eq!(world.store.head().await.unwrap().0, 5, "two creations, two endings, a late response");
 }

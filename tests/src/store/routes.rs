@@ -35,7 +35,7 @@ impl World {
     }
 
     /// A delivery to the same person over another channel.
-    fn beside(&self, claim: &RouteClaim) -> Delivery {
+    pub(super) fn beside(&self, claim: &RouteClaim) -> Delivery {
         Delivery {
             id: self.ids.next(),
             request_id: claim.request.id,
@@ -129,7 +129,7 @@ pub async fn two_claimers_share_the_routes(harness: &dyn Harness) {
     for _ in 0..20 {
         world.create(world.ask(&people)).await;
     }
-    assert_eq!(world.store.hasten_all_routes(world.now()).await.unwrap(), 60);
+    world.hasten_all_routes(world.now()).await;
     let (now, lease) = (world.now(), world.now().after(LEASE));
     let claimers: Vec<_> = (0..12)
         .map(|_| {
@@ -167,7 +167,7 @@ pub async fn a_route_goes_on_as_it_is_told(harness: &dyn Harness) {
     elsewhere.deliveries[0].state = held(until);
     let elsewhere = world.create(elsewhere).await;
     assert!(world.claim_sends().await.is_empty(), "what is held waits for its route");
-    world.store.hasten_all_routes(world.now()).await.unwrap();
+    world.hasten_all_routes(world.now()).await;
     let (claims, _) = world.claim_routes().await;
     let of_ana = claims.iter().find(|claim| asked(&[(*claim).clone()]) == [(request.id, "ana")]).unwrap();
     assert_eq!(
@@ -227,7 +227,7 @@ pub async fn a_lost_lease_changes_nothing(harness: &dyn Harness) {
         world.deliveries(request.id).await
     };
     let head = world.store.head().await.unwrap();
-    world.store.hasten_all_routes(world.now()).await.unwrap();
+    world.hasten_all_routes(world.now()).await;
     let (first, _) = world.claim_routes().await;
     world.clock.advance(LEASE);
     let (second, _) = world.claim_routes().await;
@@ -254,7 +254,7 @@ pub async fn an_attempt_that_ends_takes_the_route_from_its_claimer(harness: &dyn
     let (world, people) = World::with_people(harness, &["ana", "ben"]).await;
     let request = world.create(world.ask(&people)).await;
     let sends = world.claim_sends().await;
-    world.store.hasten_all_routes(world.now()).await.unwrap();
+    world.hasten_all_routes(world.now()).await;
     let (claims, _) = world.claim_routes().await;
     world.tick();
     let of_ana = claims.iter().position(|claim| claim.person.user.id == people[0].id).unwrap();
@@ -300,7 +300,7 @@ pub async fn a_route_ends_with_its_request(harness: &dyn Harness) {
         ends.push(world.create(new).await);
     }
     let sends = world.claim_sends().await;
-    world.store.hasten_all_routes(world.now()).await.unwrap();
+    world.hasten_all_routes(world.now()).await;
     let (claims, _) = world.claim_routes().await;
     assert_eq!(claims.len(), 6);
     world.tick();
@@ -319,7 +319,7 @@ pub async fn a_route_ends_with_its_request(harness: &dyn Harness) {
     for request in &ends {
         assert_eq!(world.deliveries(request.id).await.len(), 2);
     }
-    assert_eq!(world.store.hasten_all_routes(world.now()).await.unwrap(), 0);
+    world.hasten_all_routes(world.now()).await;
     assert_eq!(world.store.hasten_routes(&world.channel, &address("ana"), world.now()).await.unwrap(), 0);
     world.clock.advance(LEASE);
     let (claims, next_due) = world.claim_routes().await;
@@ -375,7 +375,16 @@ pub async fn what_is_out_at_an_address_is_hastened(harness: &dyn Harness) {
         .await
         .unwrap();
     assert_eq!(world.deliveries(out[2].id).await.len(), 2);
-    assert_eq!(world.claim_routes().await.0.len(), 6);
+    let claims = world.claim_routes().await.0;
+    assert_eq!(claims.len(), 6);
+
+    // Nor is one that comes behind the lease, on a step that comes later still.
+    let lease = world.now().after(LEASE);
+    assert_eq!(hasten("ana", lease.after(Duration::from_secs(5))).await, 6);
+    world.clock.advance(LEASE + Duration::from_secs(10));
+    world.store.finish_route(world.step(&claims[0])).await.unwrap();
+    let (again, _) = world.claim_routes().await;
+    assert!(asked(&again).contains(&(claims[0].request.id, "ana")), "it is looked at in spite of the step");
 }
 
 /// Every route of what is pending is looked at by a time at the latest, with something out or not.
@@ -392,7 +401,7 @@ pub async fn all_pending_routes_are_hastened(harness: &dyn Harness) {
     world.store.finish_route(world.step(&empty[0])).await.unwrap();
     let ended = world.create(world.ask(&people)).await;
     world.respond(world.candidate(&ended, &people[0])).await;
-    assert_eq!(world.store.hasten_all_routes(soon).await.unwrap(), 4);
+    world.hasten_all_routes(soon).await;
     world.clock.advance(early.since(world.now()));
     let (claims, next_due) = world.claim_routes().await;
     assert_eq!((asked(&claims), next_due), (vec![(first.id, "ana")], Some(soon)));

@@ -55,7 +55,7 @@ pub async fn the_end_settles_what_nobody_saw_and_what_was_sent_falls_due(harness
             assert!(claim.delivery.state.receipt().is_some());
         }
         assert_eq!(world.delivery(&other).await.state.status(), DeliveryStatus::Queued);
-        let sends = world.store.claim_sends(world.now(), lease, 10).await.unwrap();
+        let sends = world.claim_up_to(10, lease).await;
         assert!(sends.claimed.iter().all(|claim| claim.request.id == other.id), "what is settled is not sent");
     }
 }
@@ -87,7 +87,7 @@ pub async fn what_is_in_doubt_ends_unknown_whatever_came_after(harness: &dyn Har
         assert!(noted.unwrap().is_some_and(|noted| noted.is_news && noted.address == delivery.address));
         let due = world.store.claim_settlements(world.now(), lease, 10).await.unwrap();
         assert_eq!(due.claimed.len(), 1, "now the person can be told");
-        world.store.finish_settlement(delivery.id, lease, SettleResult::Settled).await.unwrap();
+        world.store.finish_settlement(delivery.id, lease, SettleResult::Settled, world.now()).await.unwrap();
     }
     let request = world.create(world.ask(&people)).await;
     let claims = world.claim_sends().await;
@@ -156,22 +156,22 @@ pub async fn settlements_are_tried_again_and_given_up(harness: &dyn Harness) {
     world.clock.advance(LEASE);
     let (lease, tries, _) = claim(10).await;
     assert_eq!(tries, HashMap::from([(first, 1), (second, 1)]));
-    world.store.finish_settlement(first, world.now(), SettleResult::Settled).await.unwrap();
+    world.store.finish_settlement(first, world.now(), SettleResult::Settled, world.now()).await.unwrap();
     assert_eq!(state(first).await.status(), DeliveryStatus::Sent, "that lease was lost");
-    world.store.finish_settlement(first, lease, SettleResult::Settled).await.unwrap();
+    world.store.finish_settlement(first, lease, SettleResult::Settled, world.now()).await.unwrap();
     assert_eq!(state(first).await, DeliveryState::Settled);
     let again = world.now().after(Duration::from_secs(5));
-    world.store.finish_settlement(second, lease, SettleResult::Again(again)).await.unwrap();
+    world.store.finish_settlement(second, lease, SettleResult::Again(again), world.now()).await.unwrap();
     let (_, tries, next) = claim(10).await;
     assert_eq!((tries.len(), next), (0, Some(again)));
 
     world.clock.advance(Duration::from_secs(5));
     let (lease, tries, _) = claim(10).await;
     assert_eq!(tries, HashMap::from([(second, 2)]));
-    world.store.finish_settlement(second, lease, SettleResult::GivenUp("blocked".into())).await.unwrap();
+    world.store.finish_settlement(second, lease, SettleResult::GivenUp("blocked".into()), world.now()).await.unwrap();
     assert_eq!(state(second).await, DeliveryState::Failed { reason: "blocked".into() });
     world.clock.advance(OPEN);
     let (_, tries, next) = claim(10).await;
     assert_eq!((tries.len(), next), (0, None));
-    world.store.finish_settlement(world.ids.next(), lease, SettleResult::Settled).await.unwrap();
+    world.store.finish_settlement(world.ids.next(), lease, SettleResult::Settled, world.now()).await.unwrap();
 }

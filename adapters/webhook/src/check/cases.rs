@@ -83,7 +83,7 @@ fn expect(answered: &Answered, allowed: &[u16]) -> Result<String, String> {
 async fn signatures(caller: &Caller, report: &mut Report) {
     let now = seconds(caller.clock.now());
     let Ok(bytes) = caller.write(Body::Probe) else { return };
-    let good = |time| caller.client.headers("probe_check", time, &bytes);
+    let good = |time| caller.client.key.headers("probe_check", time, &bytes);
     let without = |name| {
         let mut headers = good(now);
         headers.remove(name);

@@ -116,7 +116,7 @@ impl Caller {
 
     /// Posts these bytes with a right signature.
     async fn sign_and_post(&self, id: &str, bytes: Vec<u8>) -> Result<Answered, String> {
-        let headers = self.client.headers(id, seconds(self.clock.now()), &bytes);
+        let headers = self.client.key.headers(id, seconds(self.clock.now()), &bytes);
         self.post(headers, bytes).await
     }
 

@@ -15,7 +15,11 @@ async fn who_is_away_everywhere_is_tried_everywhere_and_gets_it_where_they_come_
     world.pass(Duration::from_hours(2)).await;
     assert_eq!(world.statuses(&request).await, [Skipped, Skipped]);
     world.all[1].set_connected(&address("ana"), true);
-    let connected = Inbound::Connected { channel: world.all[1].name().clone(), address: address("ana") };
+    let connected = Inbound::Connected {
+        channel: world.all[1].name().clone(),
+        address: address("ana"),
+        connection: Connection::Here,
+    };
     world.hub.accept(connected).await.unwrap();
     world.until(&request, &[Skipped, Sent]).await;
 }
@@ -26,13 +30,18 @@ async fn who_disconnects_for_ten_seconds_without_an_answer_is_asked_on_the_next_
     let request = world.ask_ana(json!({})).await;
     world.until(&request, &[Sent]).await;
     let name = world.channel.name().clone();
-    let left = || Inbound::Disconnected { channel: name.clone(), address: address("ana") };
+    let left =
+        || Inbound::Disconnected { channel: name.clone(), address: address("ana"), connection: Connection::Here };
     // A page that is loaded again.
     world.channel.set_connected(&address("ana"), false);
     world.hub.accept(left()).await.unwrap();
     world.pass(Duration::from_secs(5)).await;
     world.channel.set_connected(&address("ana"), true);
-    world.hub.accept(Inbound::Connected { channel: name.clone(), address: address("ana") }).await.unwrap();
+    world
+        .hub
+        .accept(Inbound::Connected { channel: name.clone(), address: address("ana"), connection: Connection::Here })
+        .await
+        .unwrap();
     world.pass(Duration::from_mins(1)).await;
     assert_eq!(world.statuses(&request).await, [Sent]);
     // And one that is closed.
@@ -52,24 +61,36 @@ async fn a_short_absence_after_a_long_one_counts_from_its_own_begin() {
     let name = world.channel.name().clone();
     for _ in 0..3 {
         world.channel.set_connected(&address("ana"), false);
-        world.hub.accept(Inbound::Disconnected { channel: name.clone(), address: address("ana") }).await.unwrap();
+        world
+            .hub
+            .accept(Inbound::Disconnected {
+                channel: name.clone(),
+                address: address("ana"),
+                connection: Connection::Here,
+            })
+            .await
+            .unwrap();
         world.pass(Duration::from_secs(9)).await;
         assert_eq!(world.statuses(&request).await, [Sent]);
         world.channel.set_connected(&address("ana"), true);
-        world.hub.accept(Inbound::Connected { channel: name.clone(), address: address("ana") }).await.unwrap();
+        world
+            .hub
+            .accept(Inbound::Connected { channel: name.clone(), address: address("ana"), connection: Connection::Here })
+            .await
+            .unwrap();
         world.calm().await;
     }
 }
 
 #[tokio::test]
 async fn who_is_back_without_a_word_of_it_is_asked_after_the_next_start() {
-    let world = World::plain();
+    let mut world = World::plain();
     world.channel.set_connected(&address("ana"), false);
     let request = world.ask_ana(json!({})).await;
     world.until(&request, &[Skipped]).await;
     world.channel.set_connected(&address("ana"), true);
-    tokio::spawn(world.hub.clone().run(world.stop.clone()));
-    world.calm().await;
+    let all = world.all.clone();
+    world.restart(Duration::from_secs(1), &all).await;
     world.pass(Duration::from_secs(10)).await;
     world.until(&request, &[Sent]).await;
 }
@@ -84,7 +105,11 @@ async fn who_leaves_while_they_are_being_sent_something_is_asked_on_the_next_cha
     world.calm().await;
     world.until(&request, &[Sending]).await;
     world.channel.set_connected(&address("ana"), false);
-    let gone = Inbound::Disconnected { channel: world.channel.name().clone(), address: address("ana") };
+    let gone = Inbound::Disconnected {
+        channel: world.channel.name().clone(),
+        address: address("ana"),
+        connection: Connection::Here,
+    };
     world.hub.accept(gone).await.unwrap();
     world.pass(Duration::from_secs(1)).await;
     world.until(&request, &[Sent]).await;
@@ -99,7 +124,11 @@ async fn a_restart_gives_everybody_the_time_to_connect_again() {
     world.until(&request, &[Sent]).await;
     // The hub closes every socket as it stops.
     world.channel.set_connected(&address("ana"), false);
-    let gone = Inbound::Disconnected { channel: world.channel.name().clone(), address: address("ana") };
+    let gone = Inbound::Disconnected {
+        channel: world.channel.name().clone(),
+        address: address("ana"),
+        connection: Connection::Here,
+    };
     world.hub.accept(gone).await.unwrap();
     let all = world.all.clone();
     world.restart(Duration::from_secs(12), &all).await;

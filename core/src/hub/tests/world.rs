@@ -1,9 +1,12 @@
 //! A hub on the in-memory store and in-memory channels, on a clock that is moved by hand.
 
-use super::*;
+use super::{callbacks::Receiver, *};
 
 const TWO: [(&str, Capabilities); 2] =
     [("first", MemoryChannel::CAPABILITIES), ("second", MemoryChannel::CAPABILITIES)];
+
+/// How long the hub keeps events.
+pub(super) const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 pub(super) fn error(kind: ErrorKind) -> Error {
     Error::new(kind, "memory.send", "as scripted")
@@ -18,6 +21,8 @@ pub(super) struct World {
     pub(super) hub: Arc<Hub>,
     pub(super) people: Vec<UserRef>,
     pub(super) stop: CancellationToken,
+    /// Where askers are called back.
+    pub(super) receiver: Arc<Receiver>,
 }
 
 impl Drop for World {
@@ -34,12 +39,13 @@ pub(super) fn address(username: &str) -> Address {
 }
 
 /// A hub on these channels.
-fn hub(
+pub(super) fn hub(
     channels: &[Arc<MemoryChannel>],
     store: &Arc<MemoryStore>,
     bus: Arc<Bus>,
     clock: &Arc<ManualClock>,
     ids: Arc<Ids>,
+    receiver: &Arc<Receiver>,
 ) -> Arc<Hub> {
     let clock: Arc<dyn Clock> = clock.clone();
     let built = channels.iter().map(|channel| ("memory", channel.clone() as Arc<dyn Channel>));
@@ -51,6 +57,8 @@ fn hub(
         ids,
         page_url: "http://localhost:8000/".into(),
         send_timeout: Duration::from_secs(10),
+        event_retention: RETENTION,
+        caller: receiver.clone(),
     })
 }
 
@@ -78,10 +86,11 @@ impl World {
             let addresses = preference.iter().map(|name| (name.clone(), address(&user.username))).collect();
             store.add_person(Person { user: user.clone(), preference, addresses }, None);
         }
-        let hub = hub(&all, &store, bus, &clock, ids);
+        let receiver = Arc::new(Receiver::default());
+        let hub = hub(&all, &store, bus, &clock, ids, &receiver);
         let stop = CancellationToken::new();
         tokio::spawn(hub.clone().run(stop.clone()));
-        Self { clock, store, channel: all[0].clone(), all, hub, people, stop }
+        Self { clock, store, channel: all[0].clone(), all, hub, people, stop, receiver }
     }
 
     pub(super) fn plain() -> Self {
@@ -177,7 +186,7 @@ impl World {
         self.pass(down).await;
         let clock: Arc<dyn Clock> = self.clock.clone();
         let ids = Arc::new(Ids::seeded(clock, 2));
-        self.hub = hub(channels, &self.store, Arc::new(Bus::default()), &self.clock, ids);
+        self.hub = hub(channels, &self.store, Arc::new(Bus::default()), &self.clock, ids, &self.receiver);
         self.stop = CancellationToken::new();
         tokio::spawn(self.hub.clone().run(self.stop.clone()));
         self.calm().await;

@@ -1,17 +1,19 @@
 //! What the store in memory holds, and what happens to it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
+use super::servers::Servers;
 use crate::{
+    callback::Callback,
     channel::ChannelName,
     clock::Timestamp,
     event::{Event, EventId, EventKind},
     feedback::{Delivery, DeliveryState, Ending, Request, Response},
-    id::{DeliveryId, RequestId, ResponseId, UserId},
-    person::{Person, Reader},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId, TokenId, UserId},
+    person::Person,
 };
 
 #[derive(Debug, Default)]
@@ -21,9 +23,14 @@ pub(super) struct State {
     pub(super) deliveries: BTreeMap<DeliveryId, Stored>,
     pub(super) responses: Vec<Response>,
     pub(super) response_events: HashMap<(ChannelName, String), ResponseId>,
-    pub(super) events: Vec<(EventKind, RequestId, Timestamp)>,
+    pub(super) events: BTreeMap<EventId, (EventKind, RequestId, Timestamp)>,
     pub(super) idempotency: HashMap<[u8; 32], ([u8; 32], RequestId, Timestamp)>,
     pub(super) routes: BTreeMap<(RequestId, UserId), Route>,
+    /// Of which requests it was told that nobody was reached.
+    pub(super) undeliverable: BTreeSet<RequestId>,
+    pub(super) callbacks: BTreeMap<CallbackId, Callback>,
+    pub(super) disabled: HashSet<(TokenId, String)>,
+    pub(super) servers: Servers,
 }
 
 /// Where the route of one person asked stands.
@@ -53,7 +60,9 @@ impl Stored {
 
 impl Route {
     pub(super) fn hasten(&mut self, due: Timestamp) {
-        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+        // Haste that comes behind the lease would be forgotten by a step that comes later still.
+        let latest = self.lease.map(|lease| Timestamp::from_micros(lease.micros() - 1));
+        self.due = [self.due, latest, Some(due)].into_iter().flatten().min();
     }
 }
 
@@ -64,19 +73,8 @@ pub(super) struct Settle {
 }
 
 impl State {
-    pub(super) fn event(&self, index: usize) -> Option<Event> {
-        let (kind, request, at) = self.events.get(index)?;
-        let request = self.requests.get(request)?.clone();
-        Some(Event { id: EventId(index as u64 + 1), at: *at, kind: *kind, request })
-    }
-
-    pub(super) fn append(&mut self, kind: EventKind, request: RequestId, at: Timestamp) -> Option<Event> {
-        self.events.push((kind, request, at));
-        self.event(self.events.len() - 1)
-    }
-
     /// Ends a pending request: its state, the settling of its deliveries, its event.
-    pub(super) fn end(&mut self, id: RequestId, ending: Ending, now: Timestamp) -> Option<Event> {
+    pub(super) fn end(&mut self, id: RequestId, ending: Ending, now: Timestamp) -> Option<Arc<Event>> {
         let request = self.requests.get_mut(&id)?;
         *request = Arc::new(Request::clone(request).ended(ending));
         for stored in self.deliveries.values_mut().filter(|stored| stored.delivery.request_id == id) {
@@ -88,6 +86,7 @@ impl State {
         for (_, route) in self.routes_of(id) {
             (route.due, route.lease) = (None, None);
         }
+        self.queue_callback(id, now);
         self.append(EventKind::Ended, id, now)
     }
 
@@ -100,10 +99,13 @@ impl State {
     }
 
     /// Says once that nobody asked can be reached.
-    pub(super) fn tell_undeliverable(&mut self, id: RequestId, now: Timestamp) -> Option<Event> {
-        let told = self.events.iter().any(|(kind, request, _)| *kind == EventKind::Undeliverable && *request == id);
+    pub(super) fn tell_undeliverable(&mut self, id: RequestId, now: Timestamp) -> Option<Arc<Event>> {
         let all = self.routes_of(id).all(|(_, route)| route.exhausted);
-        if told || !all { None } else { self.append(EventKind::Undeliverable, id, now) }
+        if !all || !self.undeliverable.insert(id) {
+            return None;
+        }
+        self.queue_callback(id, now);
+        self.append(EventKind::Undeliverable, id, now)
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Person> {
@@ -113,11 +115,5 @@ impl State {
                 || email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(name))
         };
         self.people.iter().find(matches).map(|(person, _)| person.clone())
-    }
-
-    pub(super) fn concerns(&self, reader: Reader) -> impl Iterator<Item = Event> + '_ {
-        (0..self.events.len())
-            .filter_map(|index| self.event(index))
-            .filter(move |event| event.readers().any(|one| one == reader))
     }
 }

@@ -60,6 +60,8 @@ kinds! {
     IdempotencyRunning, "idempotency_running", 409, "Still running";
     /// The deadline has passed.
     Expired, "expired", 410, "Expired";
+    /// The log does not reach back to where a stream is to go on.
+    CursorExpired, "cursor_expired", 410, "The cursor is too old";
     /// The body is above the limit.
     TooLarge, "too_large", 413, "Too large";
     /// The body is of a content type that is not read here.

@@ -13,18 +13,18 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::fault::Fault;
+use crate::storage::sql::Fault;
 
 /// How many reads run at once. Each connection has its own thread.
 const READERS: u32 = 4;
-/// Statements differ by their number of rows, at most [`super::rows::CHUNK`] a table, and all of them should stay prepared.
+/// Statements differ by their number of rows, at most `rows::CHUNK` a table, and all of them should stay prepared.
 const WRITER_STATEMENTS: usize = 1024;
 /// How long a statement waits for another program, a backup perhaps, that holds the file.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 
 /// A database that no other hub has open.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     path: PathBuf,
     /// Keeps others out until it is dropped.
     lock: File,
@@ -51,14 +51,14 @@ pub fn database_file(database: &str) -> std::result::Result<&Path, &'static str>
 }
 
 /// The same, with a fault that says what to do.
-pub(super) fn path(database: &str) -> Result<PathBuf> {
+pub(crate) fn path(database: &str) -> Result<PathBuf> {
     let refused = |wrong| fault(format!("{database:?} {wrong}; expected a path, as sqlite://data/hearback.db"));
     database_file(database).map(Path::to_owned).map_err(refused)
 }
 
 impl Place {
     /// Takes the file for this hub alone; creates its folder and the file, to be read by this user alone.
-    pub(super) fn take(database: &str) -> Result<Self> {
+    pub(crate) fn take(database: &str) -> Result<Self> {
         let path = path(database)?;
         let shown = path.display();
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -90,7 +90,7 @@ impl Place {
     }
 
     /// The one connection that writes.
-    pub(super) async fn writer(&self) -> Result<SqliteConnection> {
+    pub(crate) async fn writer(&self) -> Result<SqliteConnection> {
         let options = self
             .options()
             .journal_mode(SqliteJournalMode::Wal)
@@ -113,7 +113,8 @@ impl Place {
     /// Connections that only read, opened as they are needed.
     pub(super) fn readers(&self) -> SqlitePool {
         let options = self.options().pragma("query_only", "ON");
-        SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options)
+        // A file does not hang up: nobody has to ask a connection whether it is still there.
+        SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options)
     }
 
     fn options(&self) -> SqliteConnectOptions {
@@ -126,7 +127,7 @@ impl Place {
 }
 
 /// Opens a file, and creates it for this user alone.
-fn private(path: &Path) -> io::Result<File> {
+pub(crate) fn private(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

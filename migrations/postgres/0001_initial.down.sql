@@ -1,0 +1,14 @@
+DROP TABLE vault;
+DROP TABLE idempotency;
+DROP TABLE event_readers;
+DROP TABLE events;
+DROP TABLE responses;
+DROP TABLE attempts;
+DROP TABLE deliveries;
+DROP TABLE asked;
+DROP TABLE feedback_requests;
+DROP TABLE refresh_tokens;
+DROP TABLE sign_ins;
+DROP TABLE service_tokens;
+DROP TABLE addresses;
+DROP TABLE users;

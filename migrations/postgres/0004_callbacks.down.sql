@@ -1,0 +1,2 @@
+DROP TABLE disabled_receivers;
+DROP TABLE callbacks;

@@ -1,0 +1,76 @@
+//! Connections, and what each session is told.
+
+use std::{str::FromStr, time::Duration};
+
+use hearback_core::{Error, ErrorKind, Result};
+use sqlx::{
+    ConnectOptions, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use tokio::time::timeout;
+
+use crate::storage::sql::Fault;
+
+/// How many reads and claims run at once.
+const CONNECTIONS: u32 = 8;
+/// How long a connection may take to be made.
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long one of them waits for a connection.
+const WAIT: Duration = Duration::from_secs(5);
+/// Statements differ by their number of rows, at most `rows::CHUNK` a table, and all of them should stay prepared.
+const STATEMENTS: usize = 1024;
+
+/// What every session is told: a server that hangs in a transaction must not keep the others from the log.
+const SETTINGS: [(&str, &str); 5] = [
+    // Each statement sees what was committed before it: a turn at the log begins with waiting for another's commit.
+    ("default_transaction_isolation", "read committed"),
+    ("synchronous_commit", "on"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "20s"),
+];
+
+fn fault(error: sqlx::Error, host: &str) -> Error {
+    let Fault(inner) = error.into();
+    // Nothing of the URL but the host: the rest may hold a password.
+    let kind = if inner.kind() == ErrorKind::Unexpected { ErrorKind::Config } else { inner.kind() };
+    Error::new(kind, "storage.open", format!("cannot connect to PostgreSQL at {host}: {}", inner.detail()))
+        .with_source(inner)
+}
+
+/// How to connect to the database that this URL names.
+fn options(database: &str) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(database).map_err(|error| {
+        let detail = "DATABASE_URL cannot be read: expected postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+        Error::new(ErrorKind::Config, "storage.open", detail).with_source(error)
+    })?;
+    Ok(options.application_name("hearback").statement_cache_capacity(STATEMENTS).disable_statement_logging())
+}
+
+/// The same, for the hub's own work.
+pub(super) fn working(database: &str) -> Result<PgConnectOptions> {
+    Ok(options(database)?.options(SETTINGS))
+}
+
+/// One connection, for as long as anything takes.
+///
+/// # Errors
+///
+/// `Config` when the URL cannot be read or the server refuses it, `Unavailable` when it does not answer.
+pub(crate) async fn connect(database: &str) -> Result<PgConnection> {
+    let options = options(database)?;
+    let connected = timeout(CONNECT_MAX, options.connect()).await;
+    let silent = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer"));
+    connected.unwrap_or_else(|_| Err(silent())).map_err(|error| fault(error, options.get_host()))
+}
+
+/// Connections that read and claim, opened as they are needed.
+pub(super) fn pool(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(WAIT).connect_lazy_with(options)
+}
+
+/// The connection that listens, which is never given back.
+pub(super) fn pool_of_one(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new().max_connections(1).acquire_timeout(WAIT).connect_lazy_with(options)
+}

@@ -1,0 +1,178 @@
+//! All three ports on a SQL database: one set of use cases, with a small part in two dialects.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `session` | where statements run, on either database |
+//! | `queue`, `writer`, `unit` | the write path: commands, batches, the transaction of one batch |
+//! | `create`, `respond`, `ending`, `send`, `route`, `settle` | the writes of the feedback loop |
+//! | `callbacks` | what askers are told at their URL |
+//! | `servers` | the servers that share the database: who lives, who is connected to which, who runs a channel |
+//! | `store` | the port `Store`: its reads, and its writes handed to the queue |
+//! | `people`, `accounts`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
+//! | `prune` | what is forgotten by its age |
+//! | `vault` | the port `Vault` |
+//! | `copy` | all that is stored, from one kind of database into the other |
+//! | `rows`, `fault` | the core's values as columns, the databases' errors as faults |
+//! | [`migrate`] | the schema, up and down |
+
+mod accounts;
+mod addresses;
+mod callbacks;
+pub(crate) mod copy;
+mod create;
+mod ending;
+mod fault;
+pub mod migrate;
+mod people;
+mod prune;
+mod queue;
+mod respond;
+mod route;
+mod rows;
+mod send;
+mod servers;
+pub(crate) mod session;
+mod settle;
+mod sign_ins;
+mod store;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod vault;
+mod writer;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
+
+use hearback_core::{Error, Result, event::Bus};
+use tokio::{sync::broadcast, time::timeout};
+
+use self::{
+    accounts::TokenUse,
+    queue::{Queue, Write},
+    session::{Connections, PATIENCE, Pool},
+    unit::Unit,
+};
+pub(crate) use self::{
+    fault::Fault,
+    session::Session,
+    store::{head, log},
+    unit::News,
+    writer::Transactions,
+};
+use super::{Cipher, Migrate, is_postgres, postgres, sqlite};
+use crate::account::Over;
+
+/// The hub's storage in a database. Dropped, it finishes what is queued in the background; better to
+/// [`close`](Self::close) it.
+pub struct SqlStorage {
+    readers: Pool,
+    queue: Queue,
+    cipher: Arc<Cipher>,
+    token_use: TokenUse,
+    audience: Audience,
+}
+
+/// How many ended tokens and sign-ins a slow listener may fall behind.
+const OVER_BACKLOG: usize = 256;
+
+/// Who on this server is told what was committed, here or elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Audience {
+    pub(crate) bus: Arc<Bus>,
+    pub(crate) over: broadcast::Sender<Over>,
+}
+
+impl Audience {
+    pub(crate) fn new(bus: Arc<Bus>) -> Self {
+        Self { bus, over: broadcast::Sender::new(OVER_BACKLOG) }
+    }
+
+    /// Tells that tokens and sign-ins are over.
+    pub(crate) fn tell_over(&self, over: impl IntoIterator<Item = Over>) {
+        for over in over {
+            // An error means that nobody listens.
+            let _ = self.over.send(over);
+        }
+    }
+}
+
+impl fmt::Debug for SqlStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStorage").field("transactions", &self.transactions()).finish_non_exhaustive()
+    }
+}
+
+impl SqlStorage {
+    /// Opens the database that `database` names: `postgres://…`, or a SQLite file (a path, or `sqlite://` with a path),
+    /// which is created where there is none. SQLite is brought to the newest schema, PostgreSQL as `migrate` says. Events
+    /// are published on `bus`.
+    ///
+    /// # Errors
+    ///
+    /// `Config`, with what to do about it: the database cannot be opened, another hub has the file open, a newer hub made
+    /// it, PostgreSQL lacks migrations. `Unavailable` when PostgreSQL does not answer.
+    pub async fn open(database: &str, migrate: Migrate, bus: Arc<Bus>, cipher: Arc<Cipher>) -> Result<Self> {
+        if is_postgres(database) {
+            postgres::open(database, migrate, bus, cipher).await
+        } else {
+            sqlite::open(database, bus, cipher).await
+        }
+    }
+
+    /// A storage that reads from `readers`, and writes by `transactions` after the event `head`.
+    pub(super) fn new(
+        readers: Pool,
+        transactions: Box<dyn Transactions>,
+        head: u64,
+        audience: Audience,
+        cipher: Arc<Cipher>,
+    ) -> Self {
+        let queue = Queue::start(transactions, head, audience.bus.clone());
+        Self { readers, queue, cipher, token_use: TokenUse::default(), audience }
+    }
+
+    /// Finishes what is queued, and lets go of the database. Later calls fail.
+    pub async fn close(&self) {
+        // On SQLite whoever reads keeps the log from being written into the database; on PostgreSQL the last commits are
+        // told by what is read.
+        if matches!(self.readers.connections, Connections::Sqlite(_)) {
+            self.readers.close().await;
+        }
+        self.queue.close().await;
+        self.readers.close().await;
+    }
+
+    /// How many transactions this server's writer has committed: writes that queue up share one.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.queue.transactions()
+    }
+
+    /// How many statements have been run, but for those that begin and end transactions.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.readers.count.load(Ordering::Relaxed)
+    }
+
+    /// Claims work. On PostgreSQL beside the writer, since rows that another server has locked are skipped; SQLite has one
+    /// writer.
+    async fn claim<W: Write>(&self, input: W) -> Result<W::Answer> {
+        let Connections::Postgres(pool) = &self.readers.connections else { return self.queue.write(input).await };
+        let claim = async {
+            let mut transaction = pool.begin().await.map_err(Fault::from)?;
+            let mut unit = Unit::new(Session::postgres(&mut transaction, self.readers.count.clone()), 0);
+            let answer = input.run(&mut unit).await?;
+            if !unit.into_news().1.is_empty() {
+                return Err(Error::from(Fault::unexpected("a claim states no fact")));
+            }
+            transaction.commit().await.map_err(Fault::from)?;
+            Ok(answer)
+        };
+        timeout(PATIENCE, claim)
+            .await
+            .unwrap_or_else(|_| Err(Fault::unavailable("the database does not answer").into()))
+    }
+}
