@@ -70,7 +70,7 @@ macro_rules! store_conformance {
             routes::what_is_out_at_an_address_is_hastened,
             routes::all_pending_routes_are_hastened,
             undeliverable::that_nobody_is_reached_is_told_once,
-            undeliverable::what_hastens_a_route_keeps_it_from_being_given_up,
+            undeliverable::what_is_out_after_all_is_not_given_up,
             undeliverable::an_empty_route_counts_as_exhausted,
             undeliverable::nothing_is_told_of_what_has_ended,
             servers::a_start_looks_at_every_route,

@@ -70,6 +70,7 @@ struct State {
     faults: VecDeque<Fault>,
     ill: Option<ErrorKind>,
     probes: u32,
+    reach_hangs: bool,
 }
 
 #[derive(Debug)]
@@ -130,6 +131,11 @@ impl MemoryChannel {
         self.state.lock().ill = kind;
     }
 
+    /// Lets nobody know who can be reached, until it is told otherwise.
+    pub fn hang_reach(&self, hangs: bool) {
+        self.state.lock().reach_hangs = hangs;
+    }
+
     /// How often it was probed.
     #[must_use]
     pub fn probes(&self) -> u32 {
@@ -173,6 +179,9 @@ impl Channel for MemoryChannel {
     }
 
     async fn reach(&self, to: &Address) -> Reach {
+        if self.state.lock().reach_hangs {
+            return std::future::pending().await;
+        }
         if self.state.lock().away.contains(to) { Reach::Later } else { Reach::Now }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     channel::{Channel, ChannelName},
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
-    layer::{Breaker, BreakerState, BreakerStatus, surround},
+    layer::{Begun, Breaker, BreakerState, BreakerStatus, Surrounded, surround},
 };
 
 /// How often a channel is probed that works.
@@ -45,6 +45,7 @@ pub struct Running {
     kind: &'static str,
     channel: Arc<dyn Channel>,
     breaker: Arc<Breaker>,
+    begun: Arc<Begun>,
     clock: Arc<dyn Clock>,
     health: Mutex<Health>,
     /// Told when it stops working, so that it is probed sooner.
@@ -74,6 +75,11 @@ impl Running {
     #[must_use]
     pub fn breaker(&self) -> BreakerStatus {
         self.breaker.status()
+    }
+
+    /// Which of its sends have got as far as the channel itself.
+    pub(super) fn begun(&self) -> &Begun {
+        &self.begun
     }
 
     /// How it fares.
@@ -155,9 +161,9 @@ impl Channels {
         let by_name = channels
             .into_iter()
             .map(|(kind, channel)| {
-                let (channel, breaker) = surround(channel, clock, send_timeout);
+                let Surrounded { channel, breaker, begun } = surround(channel, clock, send_timeout);
                 let (health, troubled, clock) = (Mutex::default(), Notify::new(), clock.clone());
-                let running = Running { kind, channel, breaker, clock, health, troubled };
+                let running = Running { kind, channel, breaker, begun, clock, health, troubled };
                 (running.channel.name().clone(), Arc::new(running))
             })
             .collect();

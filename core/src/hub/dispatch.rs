@@ -91,17 +91,31 @@ impl Hub {
         let SendClaim { delivery, request, interrupted } = claim;
         let ended = match self.channels.get(&delivery.channel) {
             running if interrupted => self.after_stop(running, &request),
-            Some(running) => select! {
-                biased;
-                ended = self.make_attempt(running, &delivery, &request) => ended,
-                () = self.cut_short(&stop) => self.after_stop(Some(running), &request),
-            },
+            Some(running) => {
+                running.begun().watch(delivery.id.uuid());
+                let made = select! {
+                    biased;
+                    ended = self.make_attempt(running, &delivery, &request) => Some(ended),
+                    () = self.cut_short(&stop) => None,
+                };
+                match (made, running.begun().take(delivery.id.uuid())) {
+                    (Some(ended), _) => ended,
+                    (None, true) => self.after_stop(Some(running), &request),
+                    (None, false) => self.before_send(),
+                }
+            }
             None => {
                 let reason = format!("no channel named `{}` is configured", delivery.channel);
                 Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
             }
         };
         self.finish(&delivery, &request, lease, ended).await;
+    }
+
+    /// The hub stops while something still held the send back: it is as if it had not been claimed.
+    fn before_send(&self) -> Attempted {
+        let state = DeliveryState::Queued { due: self.clock.now(), reason: None };
+        Attempted { state, called: false, error: None, in_doubt: false }
     }
 
     /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.

@@ -70,11 +70,16 @@ impl Hub {
                         };
                     if untold { self.clock.now().after(STORE_PAUSE).min(soon) } else { soon }
                 }
+                // The store may have heard it all the same, and its answer, that all was forgotten, is lost.
                 Some(Err(error)) => {
                     error!(%error, "that this server lives could not be said");
+                    untold = true;
                     self.clock.now().after(STORE_PAUSE)
                 }
-                None => now,
+                None => {
+                    untold = true;
+                    now
+                }
             };
             select! {
                 biased;

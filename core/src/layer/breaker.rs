@@ -195,14 +195,14 @@ mod tests {
     use super::*;
     use crate::{
         channel::{Capabilities, MemoryChannel, SendRate},
-        layer::tests::{Surrounded, address, notice, surrounded},
+        layer::tests::{Bench, address, notice, surrounded},
     };
 
     fn error(kind: ErrorKind) -> Error {
         Error::new(kind, "memory.send", "as scripted")
     }
 
-    async fn fail(all: &Surrounded, kind: ErrorKind, times: u32) {
+    async fn fail(all: &Bench, kind: ErrorKind, times: u32) {
         for _ in 0..times {
             all.below.fail_next(error(kind));
             all.channel.send(&address(), &notice("?")).await.unwrap_err();

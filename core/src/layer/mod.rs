@@ -1,9 +1,10 @@
-//! What surrounds every channel. Outermost first: trace, metrics, guard, breaker, limit, timeout.
+//! What surrounds every channel. Outermost first: trace, metrics, guard, breaker, limit, timeout, begun.
 //!
 //! A layer sees every call through one method, [`Layer::around`]; [`Layered`] spells the [`Channel`] trait out once for
 //! all of them, so that a new ability breaks exactly one place at compile time. `run` lives as long as the hub and
 //! `reach` cannot fail, so layers leave those two alone.
 
+mod begun;
 mod breaker;
 mod guard;
 mod limit;
@@ -16,6 +17,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+pub use begun::Begun;
 pub use breaker::{Breaker, BreakerState, BreakerStatus};
 
 use crate::{
@@ -126,24 +128,32 @@ impl<L: Layer> Channel for Layered<L> {
     }
 }
 
-/// Puts every layer around a channel. Returns it with its breaker, whose state can be read.
+/// A channel with every layer around it.
+#[derive(Debug)]
+pub struct Surrounded {
+    /// The outermost.
+    pub channel: Arc<dyn Channel>,
+    /// Its breaker, whose state can be read.
+    pub breaker: Arc<Breaker>,
+    /// Which of its sends have got as far as the channel.
+    pub begun: Arc<Begun>,
+}
+
+/// Puts every layer around a channel.
 #[must_use]
-pub fn surround(
-    channel: Arc<dyn Channel>,
-    clock: &Arc<dyn Clock>,
-    send_timeout: Duration,
-) -> (Arc<dyn Channel>, Arc<Breaker>) {
+pub fn surround(channel: Arc<dyn Channel>, clock: &Arc<dyn Clock>, send_timeout: Duration) -> Surrounded {
     fn wrap(layer: impl Layer, inner: Arc<dyn Channel>) -> Arc<dyn Channel> {
         Arc::new(Layered { layer, inner })
     }
     let rate = channel.capabilities().send_rate;
-    let breaker = Arc::new(Breaker::new(clock.clone()));
+    let (breaker, begun) = (Arc::new(Breaker::new(clock.clone())), Arc::new(Begun::default()));
+    let channel = wrap(begun::BegunLayer(begun.clone()), channel);
     let channel = wrap(timeout::Timeout::new(clock.clone(), send_timeout), channel);
     let channel = wrap(limit::Limit::new(clock.clone(), rate, breaker.clone()), channel);
     let channel = wrap(breaker::BreakerLayer::new(breaker.clone()), channel);
     let channel = wrap(guard::Guard, channel);
     let channel = wrap(metrics::Metrics::new(clock.clone()), channel);
-    (wrap(trace::Trace, channel), breaker)
+    Surrounded { channel: wrap(trace::Trace, channel), breaker, begun }
 }
 
 #[cfg(test)]
@@ -154,19 +164,19 @@ pub(crate) mod tests {
         clock::{ManualClock, Timestamp},
     };
 
-    pub(crate) struct Surrounded {
+    pub(crate) struct Bench {
         pub clock: Arc<ManualClock>,
         pub below: Arc<MemoryChannel>,
         pub channel: Arc<dyn Channel>,
         pub breaker: Arc<Breaker>,
     }
 
-    pub(crate) fn surrounded(capabilities: Capabilities) -> Surrounded {
+    pub(crate) fn surrounded(capabilities: Capabilities) -> Bench {
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(0)));
         let below = Arc::new(MemoryChannel::new("memory".parse().unwrap(), capabilities));
         let shared: Arc<dyn Clock> = clock.clone();
-        let (channel, breaker) = surround(below.clone(), &shared, Duration::from_secs(10));
-        Surrounded { clock, below, channel, breaker }
+        let Surrounded { channel, breaker, .. } = surround(below.clone(), &shared, Duration::from_secs(10));
+        Bench { clock, below, channel, breaker }
     }
 
     pub(crate) fn notice(text: &str) -> Outbound {

@@ -208,6 +208,7 @@ impl Store for MemoryStore {
             stored.delivery.state = end.state;
             if let (Some(due), Some(route)) = (end.route_due, state.routes.get_mut(&(id, stored.delivery.user_id))) {
                 (route.due, route.lease) = (Some(due), None);
+                route.exhausted &= stored.delivery.state.receipt().is_none();
             }
         } else {
             stored.finish_after_end(end.state, end.now);
@@ -240,7 +241,7 @@ impl Store for MemoryStore {
             let route = state.routes.get_mut(&(request, stored.delivery.user_id));
             if let Some(route) = route {
                 // Whoever claimed it took what is out for failed.
-                route.lease = None;
+                (route.lease, route.exhausted) = (None, false);
                 route.hasten(now);
             }
         } else {
@@ -262,10 +263,9 @@ impl Store for MemoryStore {
         let route = state.routes.get_mut(&(step.request, step.user)).filter(|route| route.lease == Some(step.lease));
         let Some(route) = route else { return Ok(()) };
         let hastened = route.due.filter(|due| *due < step.lease);
-        let exhausted = step.exhausted && hastened.is_none();
-        let newly = exhausted && !route.exhausted;
+        let newly = step.exhausted && !route.exhausted;
         let due = hastened.map_or(step.due, |due| Some(step.due.map_or(due, |later| later.min(due))));
-        *route = Route { due, lease: None, rounds: step.rounds, exhausted };
+        *route = Route { due, lease: None, rounds: step.rounds, exhausted: step.exhausted };
         self.wake(&[Work::Sends, Work::Routes]);
         let mut changed: Vec<_> = step.begin.iter().map(|delivery| delivery.id).collect();
         let begin = step.begin.into_iter().map(|delivery| (delivery.id, Stored { delivery, settle: None }));

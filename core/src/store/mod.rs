@@ -237,16 +237,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Claims<SendClaim>>;
 
     /// Ends an attempt: the delivery gets its state, the attempt its error, the route its time. When the lease was
-    /// lost, only a receipt counts, and only while the end is open. If the request ended meanwhile, what was sent is to
-    /// be settled.
+    /// lost, only a receipt counts, and only while the end is open. With a receipt the route is not exhausted any more.
+    /// If the request ended meanwhile, what was sent is to be settled.
     ///
     /// Makes due: `Work::Sends` when it is queued, `Work::Routes` with a time for the route, `Work::Settlements` when
     /// the request has ended.
     async fn finish_send(&self, end: FinishedSend) -> Result<()>;
 
     /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on
-    /// `channel`, has been attempted, has no receipt yet and is not settled, and its route is looked at; a look that has
-    /// begun is void. If the request has ended, it is to be settled. `None` when the channel has no such delivery.
+    /// `channel`, has been attempted, has no receipt yet and is not settled, and its route is looked at and not exhausted
+    /// any more; a look that has begun is void. If the request has ended, it is to be settled. `None` when the channel has no such delivery.
     ///
     /// Makes due, when it is news: `Work::Routes`, or `Work::Settlements` when the request has ended.
     async fn note_receipt(
@@ -261,9 +261,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn claim_routes(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Claims<RouteClaim>>;
 
     /// Carries a route on. Does nothing when the lease was lost or the request has ended: then whatever happened
-    /// meanwhile has made it due again. What has hastened it meanwhile still holds, and keeps it from being exhausted: the
-    /// step does not know of it. When with it everybody's route is exhausted for the first time, appends the event
-    /// `Undeliverable`.
+    /// meanwhile has made it due again. What has hastened it meanwhile still holds. When with it everybody's route is
+    /// exhausted for the first time, appends the event `Undeliverable`.
     ///
     /// Makes due: `Work::Sends` for what begins and what is queued again, `Work::Routes` with a time, `Work::Callbacks`
     /// with the event.

@@ -8,7 +8,7 @@ use hearback_core::{
     clock::ManualClock,
     event::EventId,
     feedback::{Ending, Question, Request, RequestState},
-    layer::{Breaker, Operation, surround},
+    layer::{Breaker, Operation, Surrounded, surround},
     person::{Asker, UserRef},
 };
 use tokio::select;
@@ -68,7 +68,7 @@ impl<H: Harness> Bench<H> {
         assert_eq!(*below.capabilities(), variant, "a channel declares what it was built with");
         assert_eq!(*below.name(), channel_name(), "a harness builds its channel under the name of the suite's");
         let shared: Arc<dyn Clock> = clock.clone();
-        let (channel, breaker) = surround(below, &shared, SEND_TIMEOUT);
+        let Surrounded { channel, breaker, .. } = surround(below, &shared, SEND_TIMEOUT);
         let mut secrets = vec![CODE.to_owned()];
         if let Applies::Yes(more) = harness.secrets() {
             assert!(!more.is_empty() && more.iter().all(|secret| secret.len() >= 8), "secrets worth looking for");

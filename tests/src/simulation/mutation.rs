@@ -56,8 +56,9 @@ impl Mutation {
         match self {
             Self::SkipTheConditionalUpdate => &[Invariant::OneAccepted, Invariant::FairVerdicts],
             Self::DropASettle => &[Invariant::PeopleAreTold],
-            // Who was asked twice sees two questions, of which one is settled.
-            Self::ForgetALease => &[Invariant::AskedOnce, Invariant::PeopleAreTold],
+            // Who was asked twice sees two questions, of which one is settled; and the next claimer may be a server that
+            // its person is not connected to.
+            Self::ForgetALease => &[Invariant::AskedOnce, Invariant::PeopleAreTold, Invariant::SentWhereTheyAre],
             Self::LoseAnAcknowledgedAnswer => &[Invariant::NothingAcknowledgedLost],
             // The repeated creation is stored, as another request.
             Self::AcknowledgeBeforeTheCommit => &[Invariant::NothingAcknowledgedLost, Invariant::RepeatedIsOnce],

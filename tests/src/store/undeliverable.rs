@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use hearback_core::{
     event::{Event, EventId, EventKind, Heard, Topic},
-    feedback::Request,
+    feedback::{DeliveryState, Request},
     person::{Reader, UserRef},
-    store::{NewRequest, RouteAdvance},
+    store::{FinishedSend, NewRequest, RouteAdvance},
 };
 
-use super::{Harness, World};
+use super::{Harness, World, receipt};
 
 /// Looks at the routes of a request, and says of these people whether their route is exhausted.
 async fn look(world: &World, request: &Request, people: &[(&UserRef, bool)]) {
@@ -30,21 +30,29 @@ async fn told(world: &World, reader: Reader) -> Vec<Arc<Event>> {
     events
 }
 
-/// Something may have reached the person while their route was looked at: that look does not say that nobody is reached.
-pub async fn what_hastens_a_route_keeps_it_from_being_given_up(harness: &dyn Harness) {
-    let (world, people) = World::with_people(harness, &["ana"]).await;
-    let request = world.create(world.ask(&people)).await;
+/// A route that was given up is not any more once something is out by it, whichever way its receipt comes.
+pub async fn what_is_out_after_all_is_not_given_up(harness: &dyn Harness) {
+    let (world, people) = World::with_people(harness, &["ana", "ben"]).await;
     let token = Reader::Token(world.token());
-    world.hasten_all_routes(world.now()).await;
-    let (claims, _) = world.claim_routes().await;
-    world.hasten_all_routes(world.now()).await;
-    for claim in &claims {
-        world.store.finish_route(RouteAdvance { exhausted: true, ..world.step(claim) }).await.unwrap();
+    for by_its_attempt in [true, false] {
+        let request = world.create(world.ask(&people)).await;
+        let claims = world.claim_sends().await;
+        let of = |person: &UserRef| claims.iter().find(|claim| claim.delivery.user_id == person.id).unwrap();
+        look(&world, &request, &[(&people[0], true)]).await;
+        let sent = DeliveryState::Sent { receipt: receipt(if by_its_attempt { "r1" } else { "r2" }) };
+        let due = |end| FinishedSend { route_due: Some(world.now()), ..end };
+        if by_its_attempt {
+            world.finish(due(world.finished(of(&people[0]), sent))).await;
+        } else {
+            let noted =
+                world.store.note_receipt(&world.channel, of(&people[0]).delivery.id, &receipt("r2"), world.now()).await;
+            assert!(noted.unwrap().unwrap().is_news);
+        }
+        let failed = DeliveryState::Failed { reason: "gone".into() };
+        world.finish(due(world.finished(of(&people[1]), failed))).await;
+        look(&world, &request, &[(&people[1], true)]).await;
+        assert!(told(&world, token).await.is_empty(), "Ana has the question");
     }
-    assert_eq!(claims.len(), 1);
-    assert!(told(&world, token).await.is_empty());
-    look(&world, &request, &[(&people[0], true)]).await;
-    assert_eq!(told(&world, token).await.len(), 1);
 }
 
 /// It is told when the last of those asked is given up for now, to the token that asked, and never again.

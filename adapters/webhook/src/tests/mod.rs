@@ -62,7 +62,7 @@ fn build(url: &str, capabilities: &Value, allow: &str) -> Result<World, FieldErr
     let settings = hearback_core::channel::read_settings(settings)?;
     let webhook = Arc::new(Webhook::new("hook".parse().unwrap(), settings, &parts)?);
     let shared: Arc<dyn Clock> = clock.clone();
-    let (channel, _) = layer::surround(webhook.clone(), &shared, TIMEOUT);
+    let channel = layer::surround(webhook.clone(), &shared, TIMEOUT).channel;
     Ok(World { clock, webhook, channel })
 }
 

@@ -120,7 +120,6 @@ impl Write for FinishRoute {
             unit.session.query(CLAIMED).bind(id.uuid()).bind(user.uuid()).bind(lease.micros()).fetch_optional().await?;
         let Some(row) = claimed else { return Ok(()) };
         let number: i64 = rows::get(&row, "created_event")?;
-        let exhausted = *exhausted && !rows::get::<bool>(&row, "hastened")?;
         if !begin.is_empty() || !again.is_empty() {
             unit.note_work(Work::Sends);
         }
@@ -140,10 +139,10 @@ impl Write for FinishRoute {
             .bind(number)
             .bind(due.map(Timestamp::micros))
             .bind(i64::from(*rounds))
-            .bind(exhausted)
+            .bind(*exhausted)
             .execute()
             .await?;
-        if exhausted && !rows::get::<bool>(&row, "route_exhausted")? {
+        if *exhausted && !rows::get::<bool>(&row, "route_exhausted")? {
             tell_undeliverable(unit, &request, *now).await?;
         }
         Ok(())
@@ -218,7 +217,7 @@ pub(super) const DELIVERIES_TAIL: Sql = rows::select_deliveries!(
 macro_rules! claimed {
     ($postgres:literal) => {
         concat!(
-            "SELECT k.route_exhausted, k.route_due_at < k.route_lease AS hastened, ",
+            "SELECT k.route_exhausted, ",
             rows::request_columns!(),
             " FROM feedback_requests r CROSS JOIN asked k \
              WHERE r.id = $1 AND k.user_id = $2 AND k.status = 'pending' AND k.created_event = r.created_event \

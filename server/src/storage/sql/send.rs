@@ -94,12 +94,14 @@ struct Finished {
     state: DeliveryState,
     in_doubt: bool,
     request: RequestId,
-    /// Whose route it is on: the person's id, and the number of the request.
-    route: (UserId, i64),
+    route: Route,
     request_ended: bool,
     /// What is to be written besides, once a member of the batch has changed it.
     change: Option<Change>,
 }
+
+/// Whose route it is: the person's id, and the number of the request.
+type Route = (UserId, i64);
 
 #[derive(Default)]
 struct Change {
@@ -139,14 +141,17 @@ pub(super) async fn finish(unit: &mut Unit<'_>, jobs: &mut [&mut Job<FinishedSen
         let Some(delivery) = deliveries.get_mut(&job.input.id).filter(|delivery| delivery.takes(&job.input)) else {
             continue;
         };
-        routes.extend(delivery.finish(&job.input));
+        if let Some((route, due, is_out)) = delivery.finish(&job.input) {
+            let entry = routes.entry(route).or_insert((due, false));
+            *entry = (due, entry.1 || is_out);
+        }
         changed.push((job.input.id, delivery.request, job.input.now));
     }
     write_finished(unit, &deliveries).await?;
     unit.record_changes(&changed).await?;
     let routes: Vec<_> = routes.into_iter().collect();
-    rows::write(&mut unit.session, ROUTE_HEAD, &routes, ROUTE_TAIL, |values, ((user, event), due)| {
-        values.push_bind(user.uuid()).push_bind(*event).push_bind(due.micros());
+    rows::write(&mut unit.session, ROUTE_HEAD, &routes, ROUTE_TAIL, |values, ((user, event), (due, out))| {
+        values.push_bind(user.uuid()).push_bind(*event).push_bind(due.micros()).push_bind(*out);
     })
     .await?;
     Ok(())
@@ -188,8 +193,8 @@ impl Finished {
         self.is_leased_to(end) || (end.state.receipt().is_some() && self.state.is_open())
     }
 
-    /// Says when its route is looked at next, if that changes.
-    fn finish(&mut self, end: &FinishedSend) -> Option<((UserId, i64), Timestamp)> {
+    /// Says when its route is looked at next, if that changes, and whether something is out by it.
+    fn finish(&mut self, end: &FinishedSend) -> Option<(Route, Timestamp, bool)> {
         let has_error = !self.is_leased_to(end);
         let change = self.change.get_or_insert_default();
         if !end.attempted {
@@ -200,7 +205,11 @@ impl Finished {
         self.in_doubt |= end.in_doubt;
         self.state = if self.request_ended { end.state.clone().ended(self.in_doubt) } else { end.state.clone() };
         change.settle_due = (self.request_ended && self.state.receipt().is_some()).then_some(end.now);
-        if self.request_ended { None } else { end.route_due.map(|due| (self.route, due)) }
+        if self.request_ended {
+            None
+        } else {
+            end.route_due.map(|due| (self.route, due, self.state.receipt().is_some()))
+        }
     }
 }
 
@@ -314,8 +323,9 @@ pub(super) const ERROR_TAIL: &str = ") UPDATE attempts SET error = given.error F
     WHERE attempts.delivery_id = given.id AND attempts.error IS DISTINCT FROM given.error \
     AND attempts.number = (SELECT max(number) FROM attempts WHERE delivery_id = given.id)";
 // This takes the time from a route that is claimed, too: whoever claimed it has lost it.
-pub(super) const ROUTE_HEAD: &str = "WITH given (user_id, created_event, due) AS (";
-pub(super) const ROUTE_TAIL: &str = ") UPDATE asked SET route_due_at = given.due, route_lease = NULL FROM given \
+pub(super) const ROUTE_HEAD: &str = "WITH given (user_id, created_event, due, is_out) AS (";
+pub(super) const ROUTE_TAIL: &str = ") UPDATE asked SET route_due_at = given.due, route_lease = NULL, \
+    route_exhausted = (asked.route_exhausted AND NOT given.is_out) FROM given \
     WHERE asked.user_id = given.user_id AND asked.status = 'pending' AND asked.created_event = given.created_event";
 pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = $3, due_at = NULL, not_before = NULL, reason = NULL, \
     settle_due_at = (SELECT $4 FROM feedback_requests r WHERE r.id = deliveries.request_id AND r.status <> 'pending'), \
@@ -325,7 +335,7 @@ pub(super) const NOTE: &str = "UPDATE deliveries SET status = 'sent', receipt = 
 pub(super) const IS_ON: &str = "SELECT address FROM deliveries WHERE id = $1 AND channel = $2";
 // The end of the attempt will find the delivery changed, so the route does not hear of it from there. Whoever has claimed
 // it took what is out for failed.
-pub(super) const HASTEN_FOR: &str = "UPDATE asked SET route_lease = NULL, route_due_at = \
+pub(super) const HASTEN_FOR: &str = "UPDATE asked SET route_lease = NULL, route_exhausted = FALSE, route_due_at = \
     CASE WHEN route_due_at < $2 THEN route_due_at ELSE $2 END \
     WHERE (user_id, status, created_event) IN (SELECT d.user_id, r.status, r.created_event \
     FROM deliveries d CROSS JOIN feedback_requests r WHERE r.id = d.request_id AND d.id = $1 AND r.status = 'pending')";

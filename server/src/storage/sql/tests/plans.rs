@@ -198,7 +198,7 @@ fn completed() -> impl Iterator<Item = (&'static str, Statement)> {
         send::FINISH_HEAD, "uuid text bigint bigint text text bigint boolean", send::FINISH_TAIL;
         send::TAKE_BACK_HEAD, "uuid", send::TAKE_BACK_TAIL;
         send::ERROR_HEAD, "uuid text", send::ERROR_TAIL;
-        send::ROUTE_HEAD, "uuid bigint bigint", send::ROUTE_TAIL;
+        send::ROUTE_HEAD, "uuid bigint bigint boolean", send::ROUTE_TAIL;
         route::LEASE_HEAD, "uuid bigint bigint", route::LEASE_TAIL;
         route::DELIVERIES_HEAD, "uuid uuid", route::DELIVERIES_TAIL;
         route::AGAIN_HEAD, "uuid uuid bigint", route::AGAIN_TAIL;
