@@ -26,7 +26,7 @@ use super::{
     sql::{
         Audience,
         migrate::{self, Database},
-        session::{Connections, Count, Pool},
+        session::{AnyConnections, Count, Pool},
     },
 };
 
@@ -39,7 +39,7 @@ pub(super) async fn open(database: &str, migrate: Migrate, bus: Arc<Bus>, cipher
     }
     let options = open::working(database)?;
     let count = Count::default();
-    let readers = Pool { connections: Connections::Postgres(open::pool(options.clone())), count: count.clone() };
+    let readers = Pool { connections: AnyConnections::Postgres(open::readers(options.clone())), count: count.clone() };
     let audience = Audience::new(bus);
     let relay = Relay::new(readers.clone(), audience.clone()).await?;
     let head = relay.head().await;

@@ -10,13 +10,13 @@ use sqlx::{
 
 use tokio::time::timeout;
 
-use crate::storage::sql::Fault;
+use crate::storage::sql::{Fault, pool::Connections};
 
 /// How many reads and claims run at once.
-const CONNECTIONS: u32 = 8;
+const CONNECTIONS: usize = 8;
 /// How long a connection may take to be made.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long one of them waits for a connection.
+/// How long the one that listens waits for a connection.
 const WAIT: Duration = Duration::from_secs(5);
 /// Statements differ by their number of rows, at most `rows::CHUNK` a table, and all of them should stay prepared.
 const STATEMENTS: usize = 1024;
@@ -66,8 +66,8 @@ pub(crate) async fn connect(database: &str) -> Result<PgConnection> {
 }
 
 /// Connections that read and claim, opened as they are needed.
-pub(super) fn pool(options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(WAIT).connect_lazy_with(options)
+pub(super) fn readers(options: PgConnectOptions) -> Connections<PgConnection> {
+    Connections::new(options, CONNECTIONS)
 }
 
 /// The connection that listens, which is never given back.

@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `session` | where statements run, on either database |
+//! | `session`, `pool` | where statements run, on either database; connections that are lent |
 //! | `queue`, `writer`, `unit` | the write path: commands, batches, the transaction of one batch |
 //! | `create`, `respond`, `ending`, `send`, `route`, `settle` | the writes of the feedback loop |
 //! | `callbacks` | what askers are told at their URL |
@@ -24,6 +24,7 @@ mod ending;
 mod fault;
 pub mod migrate;
 mod people;
+pub(crate) mod pool;
 mod prune;
 mod queue;
 mod respond;
@@ -41,18 +42,17 @@ mod unit;
 mod vault;
 mod writer;
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{fmt, sync::Arc};
 
 use hearback_core::{Error, Result, event::Bus};
+use sqlx::{Executor, PgConnection};
 use tokio::{sync::broadcast, time::timeout};
 
 use self::{
     accounts::TokenUse,
+    pool::{Connections, Lent},
     queue::{Queue, Write},
-    session::{Connections, PATIENCE, Pool},
+    session::{AnyConnections, PATIENCE, Pool, UnderWay},
     unit::Unit,
 };
 pub(crate) use self::{
@@ -130,7 +130,7 @@ impl SqlStorage {
         audience: Audience,
         cipher: Arc<Cipher>,
     ) -> Self {
-        let queue = Queue::start(transactions, head, audience.bus.clone());
+        let queue = Queue::start(transactions, head, audience.bus.clone(), readers.count.clone());
         Self { readers, queue, cipher, token_use: TokenUse::default(), audience }
     }
 
@@ -138,7 +138,7 @@ impl SqlStorage {
     pub async fn close(&self) {
         // On SQLite whoever reads keeps the log from being written into the database; on PostgreSQL the last commits are
         // told by what is read.
-        if matches!(self.readers.connections, Connections::Sqlite(_)) {
+        if matches!(self.readers.connections, AnyConnections::Sqlite(_)) {
             self.readers.close().await;
         }
         self.queue.close().await;
@@ -154,25 +154,48 @@ impl SqlStorage {
     /// How many statements have been run, but for those that begin and end transactions.
     #[must_use]
     pub fn statements(&self) -> u64 {
-        self.readers.count.load(Ordering::Relaxed)
+        self.readers.count.statements()
+    }
+
+    /// How many reads, claims and writes have begun here and not ended.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.readers.count.under_way()
     }
 
     /// Claims work. On PostgreSQL beside the writer, since rows that another server has locked are skipped; SQLite has one
     /// writer.
     async fn claim<W: Write>(&self, input: W) -> Result<W::Answer> {
-        let Connections::Postgres(pool) = &self.readers.connections else { return self.queue.write(input).await };
+        let AnyConnections::Postgres(connections) = &self.readers.connections else {
+            return self.queue.write(input).await;
+        };
+        let _under_way = UnderWay::begin(&self.readers.count);
         let claim = async {
-            let mut transaction = pool.begin().await.map_err(Fault::from)?;
-            let mut unit = Unit::new(Session::postgres(&mut transaction, self.readers.count.clone()), 0);
+            let mut lent = begin(connections).await?;
+            let mut unit = Unit::new(Session::postgres(lent.connection()?, self.readers.count.clone()), 0);
             let answer = input.run(&mut unit).await?;
             if !unit.into_news().1.is_empty() {
                 return Err(Error::from(Fault::unexpected("a claim states no fact")));
             }
-            transaction.commit().await.map_err(Fault::from)?;
+            lent.connection()?.execute("COMMIT").await.map_err(Fault::from)?;
+            lent.keep();
             Ok(answer)
         };
         timeout(PATIENCE, claim)
             .await
             .unwrap_or_else(|_| Err(Fault::unavailable("the database does not answer").into()))
+    }
+}
+
+/// Begins a transaction beside the writer's. It is taken back unless it is committed, since its connection is closed then.
+async fn begin(connections: &Connections<PgConnection>) -> Result<Lent<PgConnection>, Fault> {
+    loop {
+        let mut lent = connections.take().await?;
+        match lent.connection()?.execute("BEGIN").await {
+            Ok(_) => break Ok(lent),
+            // Every connection that was kept may be lost, a new one is not.
+            Err(error) if lent.is_used() && pool::is_lost(&error) => {}
+            Err(error) => break Err(error.into()),
+        }
     }
 }

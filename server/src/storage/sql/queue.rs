@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     create::Creation,
     fault::{self, Fault},
+    session::{Count, UnderWay},
     unit::Unit,
     writer::{Transactions, Writer},
 };
@@ -30,6 +31,7 @@ pub(super) struct Job<I, A> {
     pub(super) input: I,
     answer: Option<A>,
     tx: oneshot::Sender<Result<A>>,
+    _under_way: UnderWay,
 }
 
 impl<I, A> Job<I, A> {
@@ -120,6 +122,7 @@ impl Command {
 pub(super) struct Queue {
     tx: mpsc::Sender<Command>,
     progress: Arc<Progress>,
+    count: Count,
 }
 
 /// How far the writer has come.
@@ -131,17 +134,17 @@ pub(super) struct Progress {
 
 impl Queue {
     /// Starts the writer, which goes on after the event `head`. It ends when it is closed or every queue is dropped.
-    pub(super) fn start(transactions: Box<dyn Transactions>, head: u64, bus: Arc<Bus>) -> Self {
+    pub(super) fn start(transactions: Box<dyn Transactions>, head: u64, bus: Arc<Bus>, count: Count) -> Self {
         let progress = Arc::new(Progress { head: head.into(), transactions: 0.into() });
         let (tx, rx) = mpsc::channel(QUEUE);
         tokio::spawn(Writer::new(transactions, bus, progress.clone()).run(rx));
-        Self { tx, progress }
+        Self { tx, progress, count }
     }
 
     /// Queues a gathered command, and waits until it is committed.
     pub(super) async fn gather<I, A>(&self, wrap: fn(Job<I, A>) -> Command, input: I) -> Result<A> {
         let (tx, rx) = oneshot::channel();
-        let command = wrap(Job { input, answer: None, tx });
+        let command = wrap(Job { input, answer: None, tx, _under_way: UnderWay::begin(&self.count) });
         self.tx.send(command).await.map_err(|_| fault::closed())?;
         rx.await.map_err(|_| fault::closed())?
     }

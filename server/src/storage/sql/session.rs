@@ -16,15 +16,18 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, SqlSafeStr, SqlStr,
-    Sqlite, SqliteConnection, SqlitePool, Type,
+    Arguments as _, AssertSqlSafe, Decode, Encode, PgConnection, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite,
+    SqliteConnection, Type,
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
 
 use tokio::time::timeout;
 
-use super::fault::{Fault, Result};
+use super::{
+    fault::{Fault, Result},
+    pool::{self, Connections},
+};
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,29 +72,65 @@ impl<'r, T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Post
 /// How long PostgreSQL may take over a read, a wait for a connection among it: longer than it lets a statement take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How many statements a storage has run.
-pub(crate) type Count = Arc<AtomicU64>;
+/// How busy a storage was, and is.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    statements: AtomicU64,
+    under_way: AtomicU64,
+}
+
+/// The counters of one storage.
+pub(crate) type Count = Arc<Counters>;
+
+impl Counters {
+    /// How many statements have been run.
+    pub(crate) fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// How many reads, claims and writes have begun and not ended.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.under_way.load(Ordering::Acquire)
+    }
+}
+
+/// A read, a claim or a write that is under way for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Count);
+
+impl UnderWay {
+    pub(crate) fn begin(count: &Count) -> Self {
+        count.under_way.fetch_add(1, Ordering::AcqRel);
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// Connections for reading, and on PostgreSQL for claims.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    pub(crate) connections: Connections,
+    pub(crate) connections: AnyConnections,
     pub(crate) count: Count,
 }
 
-/// The pool of one database or the other.
+/// The connections to one database or the other.
 #[derive(Clone, Debug)]
-pub(crate) enum Connections {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
+pub(crate) enum AnyConnections {
+    Sqlite(Connections<SqliteConnection>),
+    Postgres(Connections<PgConnection>),
 }
 
 impl Pool {
     /// A statement to run on any connection.
     pub(crate) fn query(&self, sql: impl Into<Sql>) -> Query<'_> {
         let target = match &self.connections {
-            Connections::Sqlite(pool) => Target::SqlitePool(pool),
-            Connections::Postgres(pool) => Target::PostgresPool(pool),
+            AnyConnections::Sqlite(connections) => Target::AnySqlite(connections),
+            AnyConnections::Postgres(connections) => Target::AnyPostgres(connections),
         };
         Query::new(target, sql.into(), self.count.clone())
     }
@@ -99,8 +138,8 @@ impl Pool {
     /// Lets every connection go.
     pub(crate) async fn close(&self) {
         match &self.connections {
-            Connections::Sqlite(pool) => pool.close().await,
-            Connections::Postgres(pool) => pool.close().await,
+            AnyConnections::Sqlite(connections) => connections.close().await,
+            AnyConnections::Postgres(connections) => connections.close().await,
         }
     }
 }
@@ -155,9 +194,9 @@ impl<'c> Session<'c> {
 
 enum Target<'c> {
     Sqlite(&'c mut SqliteConnection),
-    SqlitePool(&'c SqlitePool),
+    AnySqlite(&'c Connections<SqliteConnection>),
     Postgres(&'c mut PgConnection),
-    PostgresPool(&'c PgPool),
+    AnyPostgres(&'c Connections<PgConnection>),
 }
 
 /// Values for the parameters of a statement. The first that cannot be encoded makes the statement fail.
@@ -210,23 +249,47 @@ macro_rules! run {
             (Target::Sqlite(to), Values::Sqlite(values)) => {
                 sqlx::query_with::<Sqlite, _>(sql, values).$method(to).await.map($row)
             }
-            (Target::SqlitePool(to), Values::Sqlite(values)) => {
-                sqlx::query_with::<Sqlite, _>(sql, values).$method(to).await.map($row)
+            (Target::AnySqlite(connections), Values::Sqlite(values)) => {
+                let _under_way = UnderWay::begin(&count);
+                let mut lent = connections.take().await?;
+                let done = sqlx::query_with::<Sqlite, _>(sql, values).$method(lent.connection()?).await;
+                if done.is_ok() {
+                    lent.keep();
+                }
+                done.map($row)
             }
             (Target::Postgres(to), Values::Postgres(values)) => {
                 sqlx::query_with::<Postgres, _>(sql, values).$method(to).await.map($row_pg)
             }
-            (Target::PostgresPool(to), Values::Postgres(values)) => {
-                let answered = timeout(PATIENCE, sqlx::query_with::<Postgres, _>(sql, values).$method(to)).await;
-                let Ok(answered) = answered else { return Err(Fault::unavailable("the database does not answer")) };
-                answered.map($row_pg)
+            (Target::AnyPostgres(connections), Values::Postgres(values)) => {
+                let _under_way = UnderWay::begin(&count);
+                // Boxed, as it is the largest of these by far.
+                let reading = Box::pin(async {
+                    loop {
+                        let mut lent = connections.take().await?;
+                        let query = sqlx::query_with::<Postgres, _>(sql.clone(), values.clone());
+                        match query.$method(lent.connection()?).await {
+                            Ok(done) => {
+                                lent.keep();
+                                break Ok(done);
+                            }
+                            // A read may be repeated; every connection that was kept may be lost, a new one is not.
+                            Err(error) if lent.is_used() && pool::is_lost(&error) => {}
+                            Err(error) => break Err(Fault::from(error)),
+                        }
+                    }
+                });
+                let Ok(answered) = timeout(PATIENCE, reading).await else {
+                    return Err(Fault::unavailable("the database does not answer"));
+                };
+                Ok(answered?).map($row_pg)
             }
-            (Target::Sqlite(_) | Target::SqlitePool(_), Values::Postgres(_))
-            | (Target::Postgres(_) | Target::PostgresPool(_), Values::Sqlite(_)) => {
+            (Target::Sqlite(_) | Target::AnySqlite(_), Values::Postgres(_))
+            | (Target::Postgres(_) | Target::AnyPostgres(_), Values::Sqlite(_)) => {
                 return Err(Fault::unexpected("values for another database"));
             }
         };
-        count.fetch_add(1, Ordering::Relaxed);
+        count.statements.fetch_add(1, Ordering::Relaxed);
         done.map_err(Fault::from)
     }};
 }
@@ -234,8 +297,8 @@ macro_rules! run {
 impl<'c> Query<'c> {
     fn new(target: Target<'c>, sql: Sql, count: Count) -> Self {
         let dialect = match target {
-            Target::Sqlite(_) | Target::SqlitePool(_) => Dialect::Sqlite,
-            Target::Postgres(_) | Target::PostgresPool(_) => Dialect::Postgres,
+            Target::Sqlite(_) | Target::AnySqlite(_) => Dialect::Sqlite,
+            Target::Postgres(_) | Target::AnyPostgres(_) => Dialect::Postgres,
         };
         Self { target, sql: sql.of(dialect).into_sql_str(), arguments: Arguments::new(dialect), count }
     }

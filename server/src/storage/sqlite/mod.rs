@@ -20,7 +20,7 @@ use super::{
     sql::{
         self, Audience,
         migrate::{self, Database},
-        session::{Connections, Count, Pool},
+        session::{AnyConnections, Count, Pool},
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn open(database: &str, bus: Arc<Bus>, cipher: Arc<Cipher>) -> 
     let mut writer = place.writer().await?;
     migrate::run(&mut Database::Sqlite(&mut writer)).await?;
     let count = Count::default();
-    let readers = Pool { connections: Connections::Sqlite(place.readers()), count: count.clone() };
+    let readers = Pool { connections: AnyConnections::Sqlite(place.readers()), count: count.clone() };
     let head = sql::head(&readers).await?;
     let audience = Audience::new(bus);
     let transactions = SqliteTransactions::new(writer, place.into_lock(), head, audience.clone(), count);

@@ -9,14 +9,14 @@ use std::{
 
 use hearback_core::{Error, ErrorKind, Result};
 use sqlx::{
-    ConnectOptions, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    ConnectOptions, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::storage::sql::Fault;
+use crate::storage::sql::{Fault, pool::Connections};
 
 /// How many reads run at once. Each connection has its own thread.
-const READERS: u32 = 4;
+const READERS: usize = 4;
 /// Statements differ by their number of rows, at most `rows::CHUNK` a table, and all of them should stay prepared.
 const WRITER_STATEMENTS: usize = 1024;
 /// How long a statement waits for another program, a backup perhaps, that holds the file.
@@ -111,10 +111,8 @@ impl Place {
     }
 
     /// Connections that only read, opened as they are needed.
-    pub(super) fn readers(&self) -> SqlitePool {
-        let options = self.options().pragma("query_only", "ON");
-        // A file does not hang up: nobody has to ask a connection whether it is still there.
-        SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options)
+    pub(super) fn readers(&self) -> Connections<SqliteConnection> {
+        Connections::new(self.options().pragma("query_only", "ON"), READERS)
     }
 
     fn options(&self) -> SqliteConnectOptions {
