@@ -1,5 +1,5 @@
-//! Writes that queue up share a transaction, and a bad one fails alone. On one thread the queue is full before the writer
-//! runs, so that the batches are known.
+//! Writes that queue up share a transaction, and a bad one fails alone. The writer is held until the queue is full, so that the
+//! batches are known.
 
 use std::sync::Arc;
 
@@ -14,6 +14,13 @@ use hearback_core::{
 
 use super::{Cast, open};
 
+/// Waits until so many writes have queued up behind the one that holds the writer.
+pub(super) async fn queued(storage: &SqlStorage, writes: u64) {
+    while storage.under_way() <= writes {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// 64 creations, of which this makes the one in the middle a bad one.
 async fn with_one_bad(spoil: impl Fn(&Cast, &mut NewRequest, &NewRequest), kind: ErrorKind, detail: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -22,6 +29,7 @@ async fn with_one_bad(spoil: impl Fn(&Cast, &mut NewRequest, &NewRequest), kind:
     let existing = cast.ask();
     storage.create(existing.clone()).await.unwrap();
     let before = storage.transactions();
+    let held = storage.hold_writer().await;
     let mut creations = Vec::new();
     for number in 0..64 {
         let mut new = cast.ask();
@@ -31,6 +39,8 @@ async fn with_one_bad(spoil: impl Fn(&Cast, &mut NewRequest, &NewRequest), kind:
         let storage = storage.clone();
         creations.push(tokio::spawn(async move { storage.create(new).await.map(drop) }));
     }
+    queued(&storage, 64).await;
+    drop(held);
     let mut failed = Vec::new();
     for (number, creation) in creations.into_iter().enumerate() {
         if let Err(error) = creation.await.unwrap() {
@@ -42,7 +52,7 @@ async fn with_one_bad(spoil: impl Fn(&Cast, &mut NewRequest, &NewRequest), kind:
     assert_eq!(error.kind(), kind);
     assert!(error.detail().contains(detail), "{error}");
 
-    let transactions = storage.transactions() - before;
+    let transactions = storage.transactions() - before - 1;
     assert!((1..=12).contains(&transactions), "63 creations took {transactions} transactions");
     let query = RequestQuery { scope: Scope::Asked(cast.ana.id), status: None, before: None, limit: 100 };
     assert_eq!(storage.requests(query).await.unwrap().items.len(), 64);
@@ -79,10 +89,14 @@ async fn writes_that_queue_up_share_one_transaction() {
         let storage: Arc<SqlStorage> = storage.clone();
         tokio::spawn(async move { storage.create(new).await.map(drop) })
     };
-    for creation in (0..64).map(|_| spawn(cast.ask())).collect::<Vec<_>>() {
+    let held = storage.hold_writer().await;
+    let creations: Vec<_> = (0..64).map(|_| spawn(cast.ask())).collect();
+    queued(&storage, 64).await;
+    drop(held);
+    for creation in creations {
         creation.await.unwrap().unwrap();
     }
-    assert_eq!(storage.transactions() - before, 1);
+    assert_eq!(storage.transactions() - before, 2, "that of the hold, and theirs");
 }
 
 /// The first in the queue would have won, but cannot be stored: the next one wins.
@@ -94,6 +108,7 @@ async fn a_winner_that_cannot_be_stored_leaves_the_request_to_the_next() {
     let new = cast.ask();
     let request = new.request.clone();
     storage.create(new).await.unwrap();
+    let held = storage.hold_writer().await;
     let mut answers = Vec::new();
     for number in 0..10 {
         let mut answer = cast.answer(&request);
@@ -103,6 +118,8 @@ async fn a_winner_that_cannot_be_stored_leaves_the_request_to_the_next() {
         let storage = storage.clone();
         answers.push(tokio::spawn(async move { storage.respond(answer).await }));
     }
+    queued(&storage, 10).await;
+    drop(held);
     let mut verdicts = Vec::new();
     for answer in answers {
         verdicts.push(answer.await.unwrap().ok().flatten().map(|recorded| recorded.response.verdict));

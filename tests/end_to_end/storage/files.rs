@@ -13,7 +13,7 @@ use hearback_core::{
 };
 use tempfile::TempDir;
 
-use super::{Cast, NOW, cipher, open};
+use super::{Cast, NOW, batches::queued, cipher, open};
 
 /// Two requests, of which one was answered and waits for its settlement.
 async fn write_something(storage: &SqlStorage) -> (Cast, RequestId, RequestId) {
@@ -99,9 +99,14 @@ async fn closing_finishes_what_is_queued() {
         let storage = storage.clone();
         tokio::spawn(async move { storage.create(new).await.map(drop) })
     };
+    let held = storage.hold_writer().await;
     let creations: Vec<_> = (0..400).map(|_| spawn(cast.ask())).collect();
+    queued(&storage, 400).await;
+    let closing = storage.clone();
+    let closing = tokio::spawn(async move { closing.close().await });
     tokio::task::yield_now().await;
-    storage.close().await;
+    drop(held);
+    closing.await.unwrap();
     for creation in creations {
         creation.await.unwrap().unwrap();
     }

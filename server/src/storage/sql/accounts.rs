@@ -1,6 +1,6 @@
 //! The port [`AccountStore`]: accounts and service tokens. Addresses and sign-ins are next door.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use hearback_core::{
@@ -20,7 +20,7 @@ use super::{
     people,
     queue::Write,
     rows,
-    session::Row,
+    session::{Pool, Row, Sql},
     sign_ins::{Begin, ENDS, End, Rotate},
     store::page,
     unit::Unit,
@@ -29,6 +29,7 @@ use crate::account::{
     Account, AccountStore, AddressAdded, AddressDocument, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken,
     Over, Registered, Role, Rotated, ServiceToken, TokenCreated,
 };
+use crate::storage::cipher::hex;
 
 /// When tokens were last noted as used, so that a busy one costs a write a minute and not one a call.
 pub(super) type TokenUse = Mutex<HashMap<TokenId, Timestamp>>;
@@ -105,11 +106,8 @@ impl AccountStore for SqlStorage {
     }
 
     async fn token_by_hash(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<(ServiceToken, Account)>> {
-        let row = self.readers.query(BY_HASH).bind(hash.as_slice()).bind(now.micros()).fetch_optional().await?;
-        let Some(row) = row else { return Ok(None) };
-        let user = UserRef { id: rows::id(&row, "user_id")?, username: rows::get(&row, "username")? };
-        let owner = account_of(&row, user, "user_created_at")?;
-        Ok(Some((token(&row)?, owner)))
+        let found = self.tokens.read(*hash).await?;
+        Ok(found.filter(|(token, _)| token.expires_at.is_none_or(|expires_at| expires_at > now)))
     }
 
     async fn token_lives(&self, id: TokenId, now: Timestamp) -> Result<bool> {
@@ -279,6 +277,21 @@ fn account_of(row: &Row, user: UserRef, created_at: &str) -> Result<Account, Fau
     })
 }
 
+/// The token of each hash that is one's and not revoked, with whose it is.
+pub(super) async fn by_hashes(
+    readers: Pool,
+    hashes: Vec<[u8; 32]>,
+) -> Result<Vec<Option<(ServiceToken, Account)>>, Fault> {
+    let wanted: BTreeSet<_> = hashes.iter().map(|hash| hex(hash)).collect();
+    let mut tokens = HashMap::with_capacity(wanted.len());
+    for row in readers.query(BY_HASH).bind(serde_json::to_string(&wanted)?).fetch_all().await? {
+        let user = UserRef { id: rows::id(&row, "user_id")?, username: rows::get(&row, "username")? };
+        let owner = account_of(&row, user, "user_created_at")?;
+        tokens.insert(rows::get::<Vec<u8>>(&row, "hash")?, (token(&row)?, owner));
+    }
+    Ok(hashes.iter().map(|hash| tokens.get(hash.as_slice()).cloned()).collect())
+}
+
 fn token(row: &Row) -> Result<ServiceToken, Fault> {
     Ok(ServiceToken {
         id: rows::id(row, "id")?,
@@ -315,10 +328,21 @@ pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email,
 pub(super) const TOKENS: &str =
     select_token!("user_id = $1 AND id < $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT $3");
 // With whose it is: every call of an agent asks this.
-pub(super) const BY_HASH: &str = "SELECT t.id, t.user_id, t.name, t.scopes, t.created_at, t.expires_at, t.last_used_at, \
-    u.username, u.email, u.password, u.role, u.created_at AS user_created_at \
-    FROM service_tokens t CROSS JOIN users u WHERE t.hash = $1 AND t.revoked_at IS NULL \
-    AND (t.expires_at IS NULL OR t.expires_at > $2) AND u.id = t.user_id";
+macro_rules! by_hash {
+    ($hashes:literal) => {
+        concat!(
+            "SELECT t.hash, t.id, t.user_id, t.name, t.scopes, t.created_at, t.expires_at, t.last_used_at, \
+             u.username, u.email, u.password, u.role, u.created_at AS user_created_at \
+             FROM service_tokens t CROSS JOIN users u WHERE t.hash ",
+            $hashes,
+            " AND t.revoked_at IS NULL AND u.id = t.user_id"
+        )
+    };
+}
+pub(super) const BY_HASH: Sql = Sql {
+    sqlite: by_hash!("IN (SELECT unhex(value) FROM json_each($1))"),
+    postgres: by_hash!("= ANY (ARRAY(SELECT decode(jsonb_array_elements_text($1::jsonb), 'hex')))"),
+};
 pub(super) const TOKEN_LIVES: &str = "SELECT EXISTS (SELECT 1 FROM service_tokens \
     WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2))";
 pub(super) const WEBHOOK_SECRET: &str = "SELECT webhook_secret FROM service_tokens \

@@ -7,6 +7,7 @@
 //! | `create`, `respond`, `ending`, `send`, `route`, `settle` | the writes of the feedback loop |
 //! | `callbacks` | what askers are told at their URL |
 //! | `servers` | the servers that share the database: who lives, who is connected to which, who runs a channel |
+//! | `together` | reads that many callers share |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
 //! | `people`, `accounts`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `prune` | what is forgotten by its age |
@@ -38,13 +39,14 @@ mod sign_ins;
 mod store;
 #[cfg(test)]
 mod tests;
+mod together;
 mod unit;
 mod vault;
 mod writer;
 
 use std::{fmt, sync::Arc};
 
-use hearback_core::{Error, Result, event::Bus};
+use hearback_core::{Error, Result, event::Bus, person::Person};
 use sqlx::{Executor, PgConnection};
 use tokio::{sync::broadcast, time::timeout};
 
@@ -53,6 +55,7 @@ use self::{
     pool::{Connections, Lent},
     queue::{Queue, Write},
     session::{AnyConnections, PATIENCE, Pool, UnderWay},
+    together::Together,
     unit::Unit,
 };
 pub(crate) use self::{
@@ -63,7 +66,7 @@ pub(crate) use self::{
     writer::Transactions,
 };
 use super::{Cipher, Migrate, is_postgres, postgres, sqlite};
-use crate::account::Over;
+use crate::account::{Account, Over, ServiceToken};
 
 /// The hub's storage in a database. Dropped, it finishes what is queued in the background; better to
 /// [`close`](Self::close) it.
@@ -72,6 +75,8 @@ pub struct SqlStorage {
     queue: Queue,
     cipher: Arc<Cipher>,
     token_use: TokenUse,
+    tokens: Together<[u8; 32], Option<(ServiceToken, Account)>>,
+    people: Together<Vec<String>, Vec<Option<Person>>>,
     audience: Audience,
 }
 
@@ -131,7 +136,9 @@ impl SqlStorage {
         cipher: Arc<Cipher>,
     ) -> Self {
         let queue = Queue::start(transactions, head, audience.bus.clone(), readers.count.clone());
-        Self { readers, queue, cipher, token_use: TokenUse::default(), audience }
+        let tokens = Together::start(&readers, accounts::by_hashes);
+        let people = Together::start(&readers, people::find);
+        Self { readers, queue, cipher, token_use: TokenUse::default(), tokens, people, audience }
     }
 
     /// Finishes what is queued, and lets go of the database. Later calls fail.
@@ -161,6 +168,12 @@ impl SqlStorage {
     #[must_use]
     pub fn under_way(&self) -> u64 {
         self.readers.count.under_way()
+    }
+
+    /// Holds the writer in a transaction of its own until what this returns is dropped, so that a test knows what queues up.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn hold_writer(&self) -> tokio_util::sync::DropGuard {
+        self.queue.hold().await
     }
 
     /// Claims work. On PostgreSQL beside the writer, since rows that another server has locked are skipped; SQLite has one

@@ -1,6 +1,6 @@
 //! People as they are asked: by a name, by an address.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use hearback_core::{
     Result as PortResult, Timestamp,
@@ -18,12 +18,13 @@ use super::{
     unit::Unit,
 };
 
-/// The people with these user ids, usernames or confirmed e-mails, in the order asked. An id goes before a username, and a
-/// username before an e-mail, so that nobody can register into being asked in another's place.
-pub(super) async fn find(readers: &Pool, names: &[String]) -> Result<Vec<Option<Person>>> {
-    let lower: Vec<_> = names.iter().map(|name| name.to_lowercase()).collect();
-    let ids: Vec<_> =
-        names.iter().filter_map(|name| Some(name.parse::<UserId>().ok()?.uuid().simple().to_string())).collect();
+/// For each list the people with these user ids, usernames or confirmed e-mails, in the order asked. An id goes before a
+/// username, and a username before an e-mail, so that nobody can register into being asked in another's place.
+pub(super) async fn find(readers: Pool, lists: Vec<Vec<String>>) -> Result<Vec<Vec<Option<Person>>>> {
+    let names = || lists.iter().flatten();
+    let lower: BTreeSet<_> = names().map(|name| name.to_lowercase()).collect();
+    let ids: BTreeSet<_> =
+        names().filter_map(|name| Some(name.parse::<UserId>().ok()?.uuid().simple().to_string())).collect();
     let found =
         readers.query(FIND).bind(serde_json::to_string(&lower)?).bind(serde_json::to_string(&ids)?).fetch_all().await?;
     let (mut by_id, mut by_username, mut by_email) = (HashMap::new(), HashMap::new(), HashMap::new());
@@ -35,11 +36,11 @@ pub(super) async fn find(readers: &Pool, names: &[String]) -> Result<Vec<Option<
         by_username.insert(person.user.username.clone(), person.clone());
         by_id.insert(person.user.id, person);
     }
-    let find = |(name, lower): (&String, &String)| {
-        let id = name.parse().ok().and_then(|id: UserId| by_id.get(&id));
-        id.or_else(|| by_username.get(lower)).or_else(|| by_email.get(lower)).cloned()
+    let find = |name: &String| {
+        let (id, lower) = (name.parse().ok().and_then(|id: UserId| by_id.get(&id)), name.to_lowercase());
+        id.or_else(|| by_username.get(&lower)).or_else(|| by_email.get(&lower)).cloned()
     };
-    Ok(names.iter().zip(&lower).map(find).collect())
+    Ok(lists.iter().map(|names| names.iter().map(find).collect()).collect())
 }
 
 /// The people with these ids, those of them who exist.

@@ -14,6 +14,11 @@ use hearback_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+#[cfg(any(test, feature = "testing"))]
+use tokio::sync::Notify;
+#[cfg(any(test, feature = "testing"))]
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use super::{
     create::Creation,
     fault::{self, Fault},
@@ -137,7 +142,15 @@ impl Queue {
     pub(super) fn start(transactions: Box<dyn Transactions>, head: u64, bus: Arc<Bus>, count: Count) -> Self {
         let progress = Arc::new(Progress { head: head.into(), transactions: 0.into() });
         let (tx, rx) = mpsc::channel(QUEUE);
-        tokio::spawn(Writer::new(transactions, bus, progress.clone()).run(rx));
+        let writer = Writer::new(transactions, bus, progress.clone());
+        // On a thread of its own: what the database has answered does not wait for its turn among all that is to be served.
+        std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime without threads").block_on(writer.run(rx));
+            })
+            .expect("a thread for the writer");
         Self { tx, progress, count }
     }
 
@@ -171,5 +184,36 @@ impl Queue {
     /// How many transactions have been committed since the start.
     pub(super) fn transactions(&self) -> u64 {
         self.progress.transactions.load(Ordering::Relaxed)
+    }
+}
+
+/// Keeps the writer within a transaction, for tests of what queues up meanwhile.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug)]
+pub(super) struct Hold {
+    entered: Notify,
+    released: CancellationToken,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Write for Arc<Hold> {
+    type Answer = ();
+
+    async fn run(&self, _: &mut Unit<'_>) -> Result<(), Fault> {
+        self.entered.notify_one();
+        self.released.cancelled().await;
+        Ok(())
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Queue {
+    /// Holds the writer until what this returns is dropped.
+    pub(super) async fn hold(&self) -> DropGuard {
+        let hold = Arc::new(Hold { entered: Notify::new(), released: CancellationToken::new() });
+        let (queue, job) = (self.clone(), hold.clone());
+        tokio::spawn(async move { queue.write(job).await });
+        hold.entered.notified().await;
+        hold.released.clone().drop_guard()
     }
 }

@@ -320,7 +320,7 @@ impl Store for SqlStorage {
     }
 
     async fn people(&self, names: &[String]) -> Result<Vec<Option<Person>>> {
-        Ok(people::find(&self.readers, names).await?)
+        self.people.read(names.to_vec()).await
     }
 
     async fn person_at(&self, channel: &ChannelName, address: &Address) -> Result<Option<UserRef>> {

@@ -59,7 +59,8 @@ async fn a_full_disk_fails_every_member_of_its_batch() {
     let storage = Arc::new(open(&folder).await);
     let ids = ids();
     storage.queue.write(Room(1)).await.unwrap();
-    // On one thread all of them queue up before the writer runs: one batch, too large for what room is left.
+    // All of them queue up: one batch, too large for what room is left.
+    let held = storage.hold_writer().await;
     let writes: Vec<_> = (0..200)
         .map(|number| {
             let (storage, mut person) = (storage.clone(), person(&ids, &format!("person-{number}")));
@@ -68,6 +69,10 @@ async fn a_full_disk_fails_every_member_of_its_batch() {
             tokio::spawn(async move { storage.add_person(person, None, NOW).await.map_err(|error| error.kind()) })
         })
         .collect();
+    while storage.under_way() <= 200 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
     for write in writes {
         assert_eq!(write.await.unwrap(), Err(ErrorKind::Unavailable));
     }
