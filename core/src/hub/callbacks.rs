@@ -14,6 +14,7 @@ use crate::{
     callback::{CallbackMessage, CallbackState, NotTaken},
     clock::{Clock, Timestamp},
     error::Retry,
+    id::TokenId,
     store::{CallbackClaim, FinishedCallback},
 };
 
@@ -21,17 +22,38 @@ use crate::{
 const TRIED_FOR: Duration = Duration::from_hours(3 * 24);
 /// How many calls to one host may be under way.
 const HOST_MAX: u32 = 8;
-/// How long a call is expected to take, before one to that host has ended.
+/// How many calls on behalf of one token may be: an asker with many hosts that hang delays itself.
+const TOKEN_MAX: u32 = 32;
+/// How long a call is expected to take, before one on that account has ended.
 const EXPECTED: Duration = Duration::from_secs(1);
-/// What finds no place at its host comes again after this at the latest.
+/// What finds no place comes again after this at the latest.
 const AGAIN_MAX: Duration = Duration::from_mins(15);
 
-/// The calls under way, by the host that they go to.
+/// On whose account a call takes a place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Account {
+    /// The receiver's host and port.
+    Host(String),
+    /// The token that asked.
+    Token(TokenId),
+}
+
+impl Account {
+    /// How many calls may be under way on it.
+    const fn most(&self) -> u32 {
+        match self {
+            Self::Host(_) => HOST_MAX,
+            Self::Token(_) => TOKEN_MAX,
+        }
+    }
+}
+
+/// The calls under way, by whose account they are on.
 #[derive(Debug, Default)]
-pub(super) struct Receivers(Mutex<HashMap<String, Receiver>>);
+pub(super) struct Receivers(Mutex<HashMap<Account, Calls>>);
 
 #[derive(Debug)]
-struct Receiver {
+struct Calls {
     under_way: u32,
     /// How long the last call took.
     took: Duration,
@@ -39,41 +61,57 @@ struct Receiver {
     free: Timestamp,
 }
 
-/// A place at a host, given back when it is dropped.
+/// A place on each account, given back when it is dropped.
 struct Place<'a> {
     receivers: &'a Receivers,
     clock: &'a dyn Clock,
-    host: &'a str,
+    accounts: [Account; 2],
     since: Timestamp,
 }
 
 impl Receivers {
-    /// Takes a place at `host`, or says when one will probably be free: those that find none line up by that, since to
+    /// Takes a place on both accounts, or says when one will probably be free: those that find none line up by that, since to
     /// look again and again for each of many would cost the store more than the calls.
-    fn enter<'a>(&'a self, host: &'a str, clock: &'a dyn Clock) -> Result<Place<'a>, Timestamp> {
+    fn enter<'a>(&'a self, accounts: [Account; 2], clock: &'a dyn Clock) -> Result<Place<'a>, Timestamp> {
         let now = clock.now();
-        let mut receivers = self.0.lock();
-        let receiver =
-            receivers.entry(host.into()).or_insert_with(|| Receiver { under_way: 0, took: EXPECTED, free: now });
-        if receiver.under_way < HOST_MAX {
-            receiver.under_way += 1;
-            return Ok(Place { receivers: self, clock, host, since: now });
+        let mut all = self.0.lock();
+        let mut free = None;
+        for account in &accounts {
+            let calls = all.entry(account.clone()).or_insert_with(|| Calls { under_way: 0, took: EXPECTED, free: now });
+            if calls.under_way >= account.most() {
+                let step = (calls.took / account.most()).max(Duration::from_millis(1));
+                calls.free = calls.free.max(now).after(step).min(now.after(AGAIN_MAX));
+                free = free.max(Some(calls.free));
+            }
         }
-        let step = (receiver.took / HOST_MAX).max(Duration::from_millis(1));
-        receiver.free = receiver.free.max(now).after(step).min(now.after(AGAIN_MAX));
-        Err(receiver.free)
+        if let Some(free) = free {
+            all.retain(|_, calls| calls.is_needed(now));
+            return Err(free);
+        }
+        for account in &accounts {
+            all.entry(account.clone()).and_modify(|calls| calls.under_way += 1);
+        }
+        Ok(Place { receivers: self, clock, accounts, since: now })
+    }
+}
+
+impl Calls {
+    fn is_needed(&self, now: Timestamp) -> bool {
+        self.under_way > 0 || self.free > now
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let now = self.clock.now();
-        let mut receivers = self.receivers.0.lock();
-        if let Some(receiver) = receivers.get_mut(self.host) {
-            receiver.under_way -= 1;
-            receiver.took = now.since(self.since);
+        let mut all = self.receivers.0.lock();
+        for account in &self.accounts {
+            if let Some(calls) = all.get_mut(account) {
+                calls.under_way -= 1;
+                calls.took = now.since(self.since);
+            }
         }
-        receivers.retain(|_, receiver| receiver.under_way > 0 || receiver.free > now);
+        all.retain(|_, calls| calls.is_needed(now));
     }
 }
 
@@ -139,7 +177,8 @@ impl Hub {
             return end(CallbackState::Disabled, false, Some(error.into()));
         }
         let host = host(&callback.url);
-        let place = match self.receivers.enter(&host, self.clock.as_ref()) {
+        let accounts = [Account::Host(host.clone()), Account::Token(callback.token)];
+        let place = match self.receivers.enter(accounts, self.clock.as_ref()) {
             Ok(place) => place,
             Err(due) => return end(CallbackState::Queued { due }, false, None),
         };

@@ -18,10 +18,11 @@ impl Begun {
         self.0.lock().insert(id, false);
     }
 
-    /// Whether a send of this has called the channel since it is watched. It is watched no more.
+    /// Whether a send of this has called the channel since it is watched; of what is not, that is to be assumed. It is watched
+    /// no more.
     #[must_use]
     pub fn take(&self, id: Uuid) -> bool {
-        self.0.lock().remove(&id).unwrap_or_default()
+        self.0.lock().remove(&id).unwrap_or(true)
     }
 }
 

@@ -246,7 +246,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Notes a receipt that came by another way than the end of its attempt: the delivery is `Sent`, if it is on
     /// `channel`, has been attempted, has no receipt yet and is not settled, and its route is looked at and not exhausted
-    /// any more; a look that has begun is void. If the request has ended, it is to be settled. `None` when the channel has no such delivery.
+    /// any more; a look that has begun is void. If the request has ended, it is to be settled. `None` when the channel has no
+    /// such delivery.
     ///
     /// Makes due, when it is news: `Work::Routes`, or `Work::Settlements` when the request has ended.
     async fn note_receipt(

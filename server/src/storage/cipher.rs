@@ -1,6 +1,10 @@
 //! Secrets at rest: AES-256-GCM under a key derived from `SECRET_KEY`.
 
-use std::{fmt, fs, io, path::Path};
+use std::{
+    fmt::{self, Write as _},
+    fs, io,
+    path::Path,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hearback_core::{
@@ -205,5 +209,9 @@ impl Cipher {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

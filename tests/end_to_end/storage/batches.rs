@@ -1,4 +1,4 @@
-//! Writes that queue up share a transaction, and a bad one fails alone. The writer is held until the queue is full, so that the
+//! Writes that queue up share a transaction, and a bad one fails alone. The writer is paused until the queue is full, so that the
 //! batches are known.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use hearback_core::{
 
 use super::{Cast, open};
 
-/// Waits until so many writes have queued up behind the one that holds the writer.
+/// Waits until so many writes have queued up behind the one that pauses the writer.
 pub(super) async fn queued(storage: &SqlStorage, writes: u64) {
     while storage.under_way() <= writes {
         tokio::task::yield_now().await;
@@ -29,7 +29,7 @@ async fn with_one_bad(spoil: impl Fn(&Cast, &mut NewRequest, &NewRequest), kind:
     let existing = cast.ask();
     storage.create(existing.clone()).await.unwrap();
     let before = storage.transactions();
-    let held = storage.hold_writer().await;
+    let paused = storage.pause_writer().await;
     let mut creations = Vec::new();
     for number in 0..64 {
         let mut new = cast.ask();
@@ -40,7 +40,7 @@ async fn with_one_bad(spoil: impl Fn(&Cast, &mut NewRequest, &NewRequest), kind:
         creations.push(tokio::spawn(async move { storage.create(new).await.map(drop) }));
     }
     queued(&storage, 64).await;
-    drop(held);
+    drop(paused);
     let mut failed = Vec::new();
     for (number, creation) in creations.into_iter().enumerate() {
         if let Err(error) = creation.await.unwrap() {
@@ -89,14 +89,14 @@ async fn writes_that_queue_up_share_one_transaction() {
         let storage: Arc<SqlStorage> = storage.clone();
         tokio::spawn(async move { storage.create(new).await.map(drop) })
     };
-    let held = storage.hold_writer().await;
+    let paused = storage.pause_writer().await;
     let creations: Vec<_> = (0..64).map(|_| spawn(cast.ask())).collect();
     queued(&storage, 64).await;
-    drop(held);
+    drop(paused);
     for creation in creations {
         creation.await.unwrap().unwrap();
     }
-    assert_eq!(storage.transactions() - before, 2, "that of the hold, and theirs");
+    assert_eq!(storage.transactions() - before, 2, "that of the pause, and theirs");
 }
 
 /// The first in the queue would have won, but cannot be stored: the next one wins.
@@ -108,7 +108,7 @@ async fn a_winner_that_cannot_be_stored_leaves_the_request_to_the_next() {
     let new = cast.ask();
     let request = new.request.clone();
     storage.create(new).await.unwrap();
-    let held = storage.hold_writer().await;
+    let paused = storage.pause_writer().await;
     let mut answers = Vec::new();
     for number in 0..10 {
         let mut answer = cast.answer(&request);
@@ -119,7 +119,7 @@ async fn a_winner_that_cannot_be_stored_leaves_the_request_to_the_next() {
         answers.push(tokio::spawn(async move { storage.respond(answer).await }));
     }
     queued(&storage, 10).await;
-    drop(held);
+    drop(paused);
     let mut verdicts = Vec::new();
     for answer in answers {
         verdicts.push(answer.await.unwrap().ok().flatten().map(|recorded| recorded.response.verdict));

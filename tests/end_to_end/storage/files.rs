@@ -99,13 +99,13 @@ async fn closing_finishes_what_is_queued() {
         let storage = storage.clone();
         tokio::spawn(async move { storage.create(new).await.map(drop) })
     };
-    let held = storage.hold_writer().await;
+    let paused = storage.pause_writer().await;
     let creations: Vec<_> = (0..400).map(|_| spawn(cast.ask())).collect();
     queued(&storage, 400).await;
     let closing = storage.clone();
     let closing = tokio::spawn(async move { closing.close().await });
     tokio::task::yield_now().await;
-    drop(held);
+    drop(paused);
     closing.await.unwrap();
     for creation in creations {
         creation.await.unwrap().unwrap();

@@ -12,6 +12,7 @@ use crate::{
 };
 
 const URL: &str = "https://agent.example/hook";
+const OTHER_TOKEN: &str = "018f0000-0000-7000-8000-000000000002";
 
 /// A receiver whose next answers are scripted by the URL; `None` hangs. It takes what nobody scripted.
 #[derive(Debug, Default)]
@@ -210,6 +211,26 @@ async fn a_receiver_that_hangs_delays_no_other_and_is_given_ten_seconds() {
         world.receiver.called.lock().iter().filter(|(.., url)| url == URL).map(|(id, ..)| *id).collect();
     assert_eq!(told.len(), 300);
     assert_eq!(world.store.claim_callbacks(world.clock.now(), world.clock.now(), 1).await.unwrap().next_due, None);
+}
+
+#[tokio::test]
+async fn an_asker_whose_receivers_all_hang_delays_no_other_asker() {
+    let world = World::plain();
+    let hanging: Vec<_> = (0..300).map(|host| format!("https://host-{host}.example/hook")).collect();
+    for url in &hanging {
+        world.receiver.script(url, [None]);
+        answered(&world, url).await;
+    }
+    world.calm().await;
+    let calls = || hanging.iter().map(|url| world.receiver.calls(url)).sum::<usize>();
+    assert_eq!(calls(), 32, "it takes 32 places");
+    let other = TokenRef { id: OTHER_TOKEN.parse().unwrap(), name: "other".into() };
+    let request = world.ask_by(other, json!({"to": ["ana"], "callback_url": URL})).await;
+    world.hub.cancel(request.id).await.unwrap();
+    world.calm().await;
+    assert!(matches!(only(&world, &request).await.state, CallbackState::Delivered { .. }));
+    pass(&world, Duration::from_mins(20), Duration::from_secs(1)).await;
+    assert!(hanging.iter().all(|url| world.receiver.calls(url) >= 2), "each is called, and once it is well tells so");
 }
 
 #[tokio::test]

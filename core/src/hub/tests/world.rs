@@ -111,10 +111,13 @@ impl World {
     }
 
     pub(super) async fn ask_as_agent(&self, change: Value) -> Arc<Request> {
+        self.ask_by(TokenRef { id: TOKEN.parse().unwrap(), name: "ci".into() }, change).await
+    }
+
+    pub(super) async fn ask_by(&self, token: TokenRef, change: Value) -> Arc<Request> {
         let mut draft = json!({"kind": "approval", "prompt": "Deploy?"});
         draft.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let draft: Draft = serde_json::from_value(draft).unwrap();
-        let token = TokenRef { id: TOKEN.parse().unwrap(), name: "ci".into() };
         let asker = Asker { user: self.people[2].clone(), token: Some(token) };
         let Ok(Created::New(request)) = self.hub.create(asker, draft, None).await else { panic!("not created") };
         request

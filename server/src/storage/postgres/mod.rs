@@ -45,7 +45,7 @@ pub(super) async fn open(database: &str, migrate: Migrate, bus: Arc<Bus>, cipher
     let head = relay.head().await;
     relay.clone().listen(options.clone()).await?;
     let transactions = PostgresTransactions::new(options, relay, count);
-    Ok(SqlStorage::new(readers, Box::new(transactions), head, audience, cipher))
+    SqlStorage::new(readers, Box::new(transactions), head, audience, cipher)
 }
 
 /// Whoever runs several servers decides when the schema moves.

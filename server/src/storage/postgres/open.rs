@@ -13,22 +13,26 @@ use tokio::time::timeout;
 use crate::storage::sql::{Fault, pool::Connections};
 
 /// How many reads and claims run at once.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: u32 = 8;
 /// How long a connection may take to be made.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// One that nobody took for so long is not used again.
+const IDLE_MAX: Duration = Duration::from_mins(1);
 /// How long the one that listens waits for a connection.
 const WAIT: Duration = Duration::from_secs(5);
 /// Statements differ by their number of rows, at most `rows::CHUNK` a table, and all of them should stay prepared.
 const STATEMENTS: usize = 1024;
 
 /// What every session is told: a server that hangs in a transaction must not keep the others from the log.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     // Each statement sees what was committed before it: a turn at the log begins with waiting for another's commit.
     ("default_transaction_isolation", "read committed"),
     ("synchronous_commit", "on"),
     ("idle_in_transaction_session_timeout", "15s"),
     ("statement_timeout", "30s"),
     ("lock_timeout", "20s"),
+    // Whoever hangs up has their statement ended, instead of a new connection beside it. From PostgreSQL 14 on.
+    ("client_connection_check_interval", "1s"),
 ];
 
 fn fault(error: sqlx::Error, host: &str) -> Error {
@@ -67,7 +71,7 @@ pub(crate) async fn connect(database: &str) -> Result<PgConnection> {
 
 /// Connections that read and claim, opened as they are needed.
 pub(super) fn readers(options: PgConnectOptions) -> Connections<PgConnection> {
-    Connections::new(options, CONNECTIONS)
+    Connections::new(options, CONNECTIONS, Some(IDLE_MAX))
 }
 
 /// The connection that listens, which is never given back.

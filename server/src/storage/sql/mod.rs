@@ -52,9 +52,9 @@ use tokio::{sync::broadcast, time::timeout};
 
 use self::{
     accounts::TokenUse,
-    pool::{Connections, Lent},
+    pool::{Connections, Lent, repeated},
     queue::{Queue, Write},
-    session::{AnyConnections, PATIENCE, Pool, UnderWay},
+    session::{AnyConnections, PATIENCE, Pool, SILENT, UnderWay},
     together::Together,
     unit::Unit,
 };
@@ -68,8 +68,8 @@ pub(crate) use self::{
 use super::{Cipher, Migrate, is_postgres, postgres, sqlite};
 use crate::account::{Account, Over, ServiceToken};
 
-/// The hub's storage in a database. Dropped, it finishes what is queued in the background; better to
-/// [`close`](Self::close) it.
+/// The hub's storage in a database. Dropped, it finishes what is queued in the background, for as long as the runtime that it was
+/// opened on is there; better to [`close`](Self::close) it.
 pub struct SqlStorage {
     readers: Pool,
     queue: Queue,
@@ -128,17 +128,21 @@ impl SqlStorage {
     }
 
     /// A storage that reads from `readers`, and writes by `transactions` after the event `head`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the system starts no more threads.
     pub(super) fn new(
         readers: Pool,
         transactions: Box<dyn Transactions>,
         head: u64,
         audience: Audience,
         cipher: Arc<Cipher>,
-    ) -> Self {
-        let queue = Queue::start(transactions, head, audience.bus.clone(), readers.count.clone());
+    ) -> Result<Self> {
+        let queue = Queue::start(transactions, head, audience.bus.clone(), readers.count.clone())?;
         let tokens = Together::start(&readers, accounts::by_hashes);
         let people = Together::start(&readers, people::find);
-        Self { readers, queue, cipher, token_use: TokenUse::default(), tokens, people, audience }
+        Ok(Self { readers, queue, cipher, token_use: TokenUse::default(), tokens, people, audience })
     }
 
     /// Finishes what is queued, and lets go of the database. Later calls fail.
@@ -170,10 +174,10 @@ impl SqlStorage {
         self.readers.count.under_way()
     }
 
-    /// Holds the writer in a transaction of its own until what this returns is dropped, so that a test knows what queues up.
+    /// Pauses the writer, in a transaction of its own, until what this returns is dropped: so a test knows what queues up.
     #[cfg(any(test, feature = "testing"))]
-    pub async fn hold_writer(&self) -> tokio_util::sync::DropGuard {
-        self.queue.hold().await
+    pub async fn pause_writer(&self) -> tokio_util::sync::DropGuard {
+        self.queue.pause().await
     }
 
     /// Claims work. On PostgreSQL beside the writer, since rows that another server has locked are skipped; SQLite has one
@@ -185,12 +189,12 @@ impl SqlStorage {
         let _under_way = UnderWay::begin(&self.readers.count);
         let claim = async {
             let mut lent = begin(connections).await?;
-            let mut unit = Unit::new(Session::postgres(lent.connection()?, self.readers.count.clone()), 0);
+            let mut unit = Unit::new(Session::postgres(lent.connection(), self.readers.count.clone()), 0);
             let answer = input.run(&mut unit).await?;
             if !unit.into_news().1.is_empty() {
                 return Err(Error::from(Fault::unexpected("a claim states no fact")));
             }
-            lent.connection()?.execute("COMMIT").await.map_err(Fault::from)?;
+            lent.connection().execute("COMMIT").await.map_err(Fault::from)?;
             lent.keep();
             Ok(answer)
         };
@@ -202,13 +206,6 @@ impl SqlStorage {
 
 /// Begins a transaction beside the writer's. It is taken back unless it is committed, since its connection is closed then.
 async fn begin(connections: &Connections<PgConnection>) -> Result<Lent<PgConnection>, Fault> {
-    loop {
-        let mut lent = connections.take().await?;
-        match lent.connection()?.execute("BEGIN").await {
-            Ok(_) => break Ok(lent),
-            // Every connection that was kept may be lost, a new one is not.
-            Err(error) if lent.is_used() && pool::is_lost(&error) => {}
-            Err(error) => break Err(error.into()),
-        }
-    }
+    let begun: Result<_, Fault> = repeated!(connections, SILENT, |lent| lent.connection().execute("BEGIN"));
+    Ok(begun?.1)
 }

@@ -1,7 +1,7 @@
 //! Connections that read, and on PostgreSQL claim. One is lent for a statement or a transaction, and not asked first whether it
 //! is still there: whatever a pool asks is a trip to the database more, or to the thread that is SQLite.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool::{
     Runtime,
@@ -10,61 +10,81 @@ use deadpool::{
     },
 };
 use sqlx::{ConnectOptions, Connection};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-use super::fault::{self, Fault, Result};
+use super::fault::{self, Result};
 
 /// How long one may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long a caller waits for one.
+/// How long a caller waits for one, and a pool that closes for those that are lent.
 const WAIT: Duration = Duration::from_secs(5);
-/// One that nobody used for so long is let go, before anything between it and the database forgets it without a word.
-const IDLE_MAX: Duration = Duration::from_mins(1);
 
 /// Opens connections.
-struct Opener<C: Connection>(C::Options);
+struct Opener<C: Connection> {
+    options: C::Options,
+    idle_max: Option<Duration>,
+}
 
 impl<C: Connection> Manager for Opener<C> {
     type Type = C;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<C, sqlx::Error> {
-        self.0.connect().await
+        self.options.connect().await
     }
 
     async fn recycle(&self, _: &mut C, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        if metrics.last_used() < IDLE_MAX { Ok(()) } else { Err(RecycleError::message("unused for long")) }
+        match self.idle_max {
+            Some(max) if metrics.last_used() >= max => Err(RecycleError::message("unused for long")),
+            _ => Ok(()),
+        }
     }
 }
 
 /// Connections, opened as they are needed, and at most so many.
-pub(crate) struct Connections<C: Connection>(managed::Pool<Opener<C>>);
+pub(crate) struct Connections<C: Connection> {
+    pool: managed::Pool<Opener<C>>,
+    /// A place for each that may be lent.
+    places: Arc<Semaphore>,
+    most: u32,
+}
 
 impl<C: Connection> Clone for Connections<C> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { pool: self.pool.clone(), places: self.places.clone(), most: self.most }
     }
 }
 
 impl<C: Connection> fmt::Debug for Connections<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0.status())
+        write!(f, "{:?}", self.pool.status())
     }
 }
 
 /// A connection that is given back by [`keep`](Self::keep). Dropped otherwise it is closed: its statement failed, or whoever
 /// ran it hung up in the middle.
-pub(crate) struct Lent<C: Connection>(Option<Object<Opener<C>>>);
+pub(crate) struct Lent<C: Connection> {
+    object: Option<Object<Opener<C>>>,
+    _place: OwnedSemaphorePermit,
+}
 
 impl<C: Connection> Connections<C> {
-    pub(crate) fn new(options: C::Options, most: usize) -> Self {
+    /// At most `most` of them. One that nobody took for `idle_max` is not lent any more, since whatever lies between may have
+    /// forgotten it without a word.
+    pub(crate) fn new(options: C::Options, most: u32, idle_max: Option<Duration>) -> Self {
         let config = PoolConfig {
-            max_size: most,
-            timeouts: Timeouts { wait: Some(WAIT), create: Some(CONNECT_MAX), recycle: None },
+            max_size: most as usize,
+            timeouts: Timeouts { wait: None, create: Some(CONNECT_MAX), recycle: None },
             // Of those that wait, the one that was used last is the likeliest to be there.
             queue_mode: QueueMode::Lifo,
         };
-        let builder = managed::Pool::builder(Opener(options)).config(config).runtime(Runtime::Tokio1);
-        Self(builder.build().expect("a runtime is named, and there are no hooks"))
+        let opener = Opener { options, idle_max };
+        let pool = managed::Pool::builder(opener).config(config).runtime(Runtime::Tokio1).build();
+        let pool = pool.expect("a runtime is named, and there are no hooks");
+        Self { pool, places: Arc::new(Semaphore::new(most as usize)), most }
     }
 
     /// A connection.
@@ -73,19 +93,30 @@ impl<C: Connection> Connections<C> {
     ///
     /// `Unavailable` when none is free or made in time, or after [`close`](Self::close).
     pub(crate) async fn take(&self) -> Result<Lent<C>> {
-        match self.0.get().await {
-            Ok(connection) => Ok(Lent(Some(connection))),
+        let place = timeout(WAIT, self.places.clone().acquire_owned()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let place = place.map_err(|_| fault::closed())?;
+        match self.pool.get().await {
+            Ok(connection) => Ok(Lent { object: Some(connection), _place: place }),
             Err(PoolError::Backend(error)) => Err(error.into()),
             Err(PoolError::Closed) => Err(fault::closed().into()),
-            Err(_) => Err(Fault::unavailable("no connection to the database was free or could be made in time")),
+            Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
         }
     }
 
-    /// Lends no more, and closes those that nobody uses.
+    /// Lends none any more that was made before now: one of them has fallen silent.
+    pub(crate) fn forget(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    /// Lends no more, and closes all of them; waits a little for those that are lent.
     pub(crate) async fn close(&self) {
-        let idle = self.0.retain(|_, _| false).removed;
-        self.0.close();
-        for connection in idle {
+        if let Ok(Ok(all)) = timeout(WAIT, self.places.acquire_many(self.most)).await {
+            all.forget();
+        }
+        self.places.close();
+        let kept = self.pool.retain(|_, _| false).removed;
+        self.pool.close();
+        for connection in kept {
             // It reads: nothing is lost with it.
             let _ = connection.close().await;
         }
@@ -95,22 +126,22 @@ impl<C: Connection> Connections<C> {
 impl<C: Connection> Lent<C> {
     /// Whether it was used before, so that it may have been lost since.
     pub(crate) fn is_used(&self) -> bool {
-        self.0.as_ref().is_some_and(|object| Object::metrics(object).recycle_count > 0)
+        self.object.as_ref().is_some_and(|object| Object::metrics(object).recycle_count > 0)
     }
 
-    pub(crate) fn connection(&mut self) -> Result<&mut C> {
-        self.0.as_deref_mut().ok_or_else(|| Fault::unexpected("a connection that was given back"))
+    pub(crate) fn connection(&mut self) -> &mut C {
+        self.object.as_deref_mut().expect("it is there until it is kept")
     }
 
     /// Gives it back.
     pub(crate) fn keep(mut self) {
-        drop(self.0.take());
+        drop(self.object.take());
     }
 }
 
 impl<C: Connection> Drop for Lent<C> {
     fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
+        if let Some(object) = self.object.take() {
             drop(Object::take(object));
         }
     }
@@ -119,7 +150,7 @@ impl<C: Connection> Drop for Lent<C> {
 /// Whether a statement failed since its connection is gone, as after a restart of the database.
 pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
         // Connections, and a server that shuts down (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
         sqlx::Error::Database(inner) => {
             inner.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
@@ -127,3 +158,21 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
         _ => false,
     }
 }
+
+/// Does something with a connection that may be done again, and was made before: `$run` of `$lent`. Where that connection turns
+/// out to be lost, or silent for `$silent`, it is done with another; a new one is not lost.
+macro_rules! repeated {
+    ($connections:expr, $silent:expr, |$lent:ident| $run:expr) => {
+        loop {
+            let mut $lent = $connections.take().await?;
+            let patience = if $lent.is_used() { $silent } else { std::time::Duration::MAX };
+            match tokio::time::timeout(patience, $run).await {
+                Ok(Ok(done)) => break Ok((done, $lent)),
+                Ok(Err(error)) if $lent.is_used() && $crate::storage::sql::pool::is_lost(&error) => {}
+                Ok(Err(error)) => break Err($crate::storage::sql::Fault::from(error)),
+                Err(_) => $connections.forget(),
+            }
+        }
+    };
+}
+pub(crate) use repeated;

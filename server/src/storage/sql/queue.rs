@@ -1,8 +1,11 @@
 //! Where writes queue up for the one writer, and how their callers hear.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
 };
 
 use async_trait::async_trait;
@@ -12,10 +15,12 @@ use hearback_core::{
     event::{Bus, EventId},
     store::{Candidate, Created, FinishedSend},
 };
-use tokio::sync::{mpsc, oneshot};
-
 #[cfg(any(test, feature = "testing"))]
 use tokio::sync::Notify;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 #[cfg(any(test, feature = "testing"))]
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -139,19 +144,21 @@ pub(super) struct Progress {
 
 impl Queue {
     /// Starts the writer, which goes on after the event `head`. It ends when it is closed or every queue is dropped.
-    pub(super) fn start(transactions: Box<dyn Transactions>, head: u64, bus: Arc<Bus>, count: Count) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the system starts no more threads.
+    pub(super) fn start(transactions: Box<dyn Transactions>, head: u64, bus: Arc<Bus>, count: Count) -> Result<Self> {
         let progress = Arc::new(Progress { head: head.into(), transactions: 0.into() });
         let (tx, rx) = mpsc::channel(QUEUE);
-        let writer = Writer::new(transactions, bus, progress.clone());
+        let (writer, runtime) = (Writer::new(transactions, bus, progress.clone()), Handle::current());
         // On a thread of its own: what the database has answered does not wait for its turn among all that is to be served.
-        std::thread::Builder::new()
+        let run = move || runtime.block_on(writer.run(rx));
+        thread::Builder::new()
             .name("writer".into())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.expect("a runtime without threads").block_on(writer.run(rx));
-            })
-            .expect("a thread for the writer");
-        Self { tx, progress, count }
+            .spawn(run)
+            .map_err(|error| Fault::unavailable(format!("the system starts no thread for the writer: {error}")).0)?;
+        Ok(Self { tx, progress, count })
     }
 
     /// Queues a gathered command, and waits until it is committed.
@@ -190,13 +197,13 @@ impl Queue {
 /// Keeps the writer within a transaction, for tests of what queues up meanwhile.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct Pause {
     entered: Notify,
     released: CancellationToken,
 }
 
 #[cfg(any(test, feature = "testing"))]
-impl Write for Arc<Hold> {
+impl Write for Arc<Pause> {
     type Answer = ();
 
     async fn run(&self, _: &mut Unit<'_>) -> Result<(), Fault> {
@@ -208,12 +215,12 @@ impl Write for Arc<Hold> {
 
 #[cfg(any(test, feature = "testing"))]
 impl Queue {
-    /// Holds the writer until what this returns is dropped.
-    pub(super) async fn hold(&self) -> DropGuard {
-        let hold = Arc::new(Hold { entered: Notify::new(), released: CancellationToken::new() });
-        let (queue, job) = (self.clone(), hold.clone());
+    /// Pauses the writer until what this returns is dropped.
+    pub(super) async fn pause(&self) -> DropGuard {
+        let pause = Arc::new(Pause { entered: Notify::new(), released: CancellationToken::new() });
+        let (queue, job) = (self.clone(), pause.clone());
         tokio::spawn(async move { queue.write(job).await });
-        hold.entered.notified().await;
-        hold.released.clone().drop_guard()
+        pause.entered.notified().await;
+        pause.released.clone().drop_guard()
     }
 }

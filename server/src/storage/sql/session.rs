@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use super::{
     fault::{Fault, Result},
-    pool::{self, Connections},
+    pool::{Connections, repeated},
 };
 
 /// Which database it is.
@@ -71,6 +71,9 @@ impl<'r, T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Post
 
 /// How long PostgreSQL may take over a read, a wait for a connection among it: longer than it lets a statement take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a connection that was used before may be silent before a read is repeated on another. A database that is gone
+/// without a word is noticed by nothing else.
+pub(crate) const SILENT: Duration = Duration::from_secs(5);
 
 /// How busy a storage was, and is.
 #[derive(Debug, Default)]
@@ -252,7 +255,7 @@ macro_rules! run {
             (Target::AnySqlite(connections), Values::Sqlite(values)) => {
                 let _under_way = UnderWay::begin(&count);
                 let mut lent = connections.take().await?;
-                let done = sqlx::query_with::<Sqlite, _>(sql, values).$method(lent.connection()?).await;
+                let done = sqlx::query_with::<Sqlite, _>(sql, values).$method(lent.connection()).await;
                 if done.is_ok() {
                     lent.keep();
                 }
@@ -265,24 +268,16 @@ macro_rules! run {
                 let _under_way = UnderWay::begin(&count);
                 // Boxed, as it is the largest of these by far.
                 let reading = Box::pin(async {
-                    loop {
-                        let mut lent = connections.take().await?;
-                        let query = sqlx::query_with::<Postgres, _>(sql.clone(), values.clone());
-                        match query.$method(lent.connection()?).await {
-                            Ok(done) => {
-                                lent.keep();
-                                break Ok(done);
-                            }
-                            // A read may be repeated; every connection that was kept may be lost, a new one is not.
-                            Err(error) if lent.is_used() && pool::is_lost(&error) => {}
-                            Err(error) => break Err(Fault::from(error)),
-                        }
-                    }
+                    repeated!(connections, SILENT, |lent| {
+                        sqlx::query_with::<Postgres, _>(sql.clone(), values.clone()).$method(lent.connection())
+                    })
                 });
                 let Ok(answered) = timeout(PATIENCE, reading).await else {
                     return Err(Fault::unavailable("the database does not answer"));
                 };
-                Ok(answered?).map($row_pg)
+                let (done, lent) = answered?;
+                lent.keep();
+                Ok(done).map($row_pg)
             }
             (Target::Sqlite(_) | Target::AnySqlite(_), Values::Postgres(_))
             | (Target::Postgres(_) | Target::AnyPostgres(_), Values::Sqlite(_)) => {
@@ -309,8 +304,11 @@ impl<'c> Query<'c> {
         self
     }
 
-    /// Runs it; says how many rows it changed.
+    /// Runs it; says how many rows it changed. Only in a transaction: what any connection runs may be repeated.
     pub(crate) async fn execute(self) -> Result<u64> {
+        if matches!(self.target, Target::AnySqlite(_) | Target::AnyPostgres(_)) {
+            return Err(Fault::unexpected("only a transaction writes"));
+        }
         run!(self, execute, |done| done.rows_affected(), |done| done.rows_affected())
     }
 

@@ -42,7 +42,16 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Together<I, O> {
                 let batch = std::mem::take(&mut batch);
                 if !batch.is_empty() {
                     let inputs = batch.iter().map(|asked| asked.input.clone()).collect();
-                    tell(batch, read(readers.clone(), inputs).await);
+                    let answers = read(readers.clone(), inputs).await;
+                    if batch.len() > 1 && answers.as_ref().is_err_and(|fault| !fault.is_of_the_disk()) {
+                        // What is stored for one of them, or what one asked, must not cost the others their answer.
+                        for asked in batch {
+                            let answers = read(readers.clone(), vec![asked.input.clone()]).await;
+                            tell(vec![asked], answers);
+                        }
+                    } else {
+                        tell(batch, answers);
+                    }
                 }
             }
         });

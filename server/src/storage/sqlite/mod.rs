@@ -34,5 +34,5 @@ pub(super) async fn open(database: &str, bus: Arc<Bus>, cipher: Arc<Cipher>) -> 
     let head = sql::head(&readers).await?;
     let audience = Audience::new(bus);
     let transactions = SqliteTransactions::new(writer, place.into_lock(), head, audience.clone(), count);
-    Ok(SqlStorage::new(readers, Box::new(transactions), head, audience, cipher))
+    SqlStorage::new(readers, Box::new(transactions), head, audience, cipher)
 }

@@ -16,7 +16,7 @@ use sqlx::{
 use crate::storage::sql::{Fault, pool::Connections};
 
 /// How many reads run at once. Each connection has its own thread.
-const READERS: usize = 4;
+const READERS: u32 = 4;
 /// Statements differ by their number of rows, at most `rows::CHUNK` a table, and all of them should stay prepared.
 const WRITER_STATEMENTS: usize = 1024;
 /// How long a statement waits for another program, a backup perhaps, that holds the file.
@@ -112,7 +112,8 @@ impl Place {
 
     /// Connections that only read, opened as they are needed.
     pub(super) fn readers(&self) -> Connections<SqliteConnection> {
-        Connections::new(self.options().pragma("query_only", "ON"), READERS)
+        // A file does not hang up.
+        Connections::new(self.options().pragma("query_only", "ON"), READERS, None)
     }
 
     fn options(&self) -> SqliteConnectOptions {

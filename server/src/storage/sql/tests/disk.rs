@@ -60,7 +60,7 @@ async fn a_full_disk_fails_every_member_of_its_batch() {
     let ids = ids();
     storage.queue.write(Room(1)).await.unwrap();
     // All of them queue up: one batch, too large for what room is left.
-    let held = storage.hold_writer().await;
+    let paused = storage.pause_writer().await;
     let writes: Vec<_> = (0..200)
         .map(|number| {
             let (storage, mut person) = (storage.clone(), person(&ids, &format!("person-{number}")));
@@ -72,7 +72,7 @@ async fn a_full_disk_fails_every_member_of_its_batch() {
     while storage.under_way() <= 200 {
         tokio::task::yield_now().await;
     }
-    drop(held);
+    drop(paused);
     for write in writes {
         assert_eq!(write.await.unwrap(), Err(ErrorKind::Unavailable));
     }

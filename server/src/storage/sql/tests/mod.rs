@@ -3,8 +3,10 @@
 mod addresses;
 mod disk;
 mod plans;
+mod pool;
 mod postgres;
 mod schema;
+mod together;
 
 use std::sync::Arc;
 

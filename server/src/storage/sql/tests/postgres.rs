@@ -12,7 +12,13 @@ use hearback_core::{
     store::{Created, NewRequest, Store},
 };
 use sqlx::{Connection, Executor, PgConnection};
-use tokio::time::timeout;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    select,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{NOW, ids, person};
@@ -205,6 +211,68 @@ async fn lost_connections_are_made_anew() {
         }
     }
     assert_eq!(heard, [1, 2, 3]);
+}
+
+/// The database was started anew, and nobody has noticed: neither the first read fails nor the first claim.
+#[tokio::test]
+async fn a_read_and_a_claim_find_another_connection_for_a_lost_one() {
+    let Some(database) = Scratch::for_test().await else { return };
+    let storage = open(&database, Arc::default()).await;
+    let cast = Cast::join(&storage).await;
+    cast.create(&storage).await;
+    let server = cast.ids.next();
+    let claim = || storage.claim_sends(server, NOW, NOW.after(Duration::from_secs(30)), 10);
+    assert_eq!(claim().await.unwrap().claimed.len(), 1);
+    let end = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database.text(end).await;
+    assert!(storage.people(&["owner".into()]).await.unwrap()[0].is_some());
+    database.text(end).await;
+    assert!(claim().await.unwrap().claimed.is_empty());
+}
+
+/// Between the hub and the database: lets everything through until it falls silent, and new connections ever after.
+async fn wire(database: &Scratch) -> (String, CancellationToken) {
+    let mut url = url::Url::parse(database.url()).unwrap();
+    let to = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(5432));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+    let silent = CancellationToken::new();
+    let falls_silent = silent.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let (to, silent) = (to.clone(), falls_silent.clone());
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let is_old = !silent.is_cancelled();
+                select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => return,
+                    () = silent.cancelled(), if is_old => {}
+                }
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    (url.into(), silent)
+}
+
+/// No word that the connections are gone ever comes: what was asked is asked again over a new one.
+#[tokio::test]
+async fn a_read_does_not_wait_for_a_connection_that_has_fallen_silent() {
+    let Some(database) = Scratch::for_test().await else { return };
+    let (url, silent) = wire(&database).await;
+    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap()));
+    let storage = SqlStorage::open(&url, Migrate::Auto, Arc::default(), cipher).await.unwrap();
+    let cast = Cast::join(&storage).await;
+    let claim = || storage.claim_sends(cast.ids.next(), NOW, NOW, 10);
+    let read = async || storage.people(&["owner".into()]).await.unwrap()[0].is_some();
+    assert!(timeout(SOON, read()).await.expect("read in time"));
+    claim().await.unwrap();
+    silent.cancel();
+    assert!(timeout(SOON, read()).await.expect("read again in time"));
+    timeout(SOON, claim()).await.expect("claimed in time").unwrap();
 }
 
 #[tokio::test]
