@@ -114,10 +114,13 @@ impl Situation<'_> {
             return Next::Again(self.back.to_vec());
         }
         let fallback = self.strategy == Strategy::Fallback;
-        if fallback && self.deliveries.iter().any(|one| self.is_under_way(one)) {
-            return Next::Rest { exhausted: false };
-        }
         let silent_from = self.deliveries.iter().filter_map(|one| self.silent_from(one)).max();
+        let out = silent_from.is_some();
+        // A look in the middle of a later round takes nothing back.
+        let in_vain = !out && self.rounds > ROUNDS_UNTIL_TOLD;
+        if fallback && self.deliveries.iter().any(|one| self.is_under_way(one)) {
+            return Next::Rest { exhausted: in_vain };
+        }
         if let Some(silent_from) = silent_from.filter(|from| fallback && *from > self.now) {
             return Next::Wait(silent_from);
         }
@@ -128,10 +131,9 @@ impl Situation<'_> {
         if !further.is_empty() {
             return Next::Begin(further);
         }
-        let out = silent_from.is_some();
         let has = |wanted: fn(&DeliveryState) -> bool| self.deliveries.iter().any(|one| wanted(&one.state));
         if has(|state| matches!(state, DeliveryState::Queued { .. } | DeliveryState::Sending { .. })) {
-            return Next::Rest { exhausted: false };
+            return Next::Rest { exhausted: in_vain };
         }
         let held = self.deliveries.iter().filter_map(|one| match one.state {
             DeliveryState::Held { until, .. } => Some(until),
@@ -162,5 +164,43 @@ impl Situation<'_> {
         }
         let sent_at = delivery.attempts.last().map_or(self.now, |attempt| attempt.at);
         Some(sent_at.after(self.patience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::channel::Receipt;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+
+    fn delivery(state: DeliveryState) -> Delivery {
+        Delivery {
+            id: Uuid::from_u128(1).into(),
+            request_id: Uuid::from_u128(2).into(),
+            user_id: Uuid::from_u128(3).into(),
+            channel: "memory".parse().unwrap(),
+            address: "ana".parse().unwrap(),
+            state,
+            in_doubt: false,
+            attempts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_look_in_the_middle_of_a_round_after_the_tenth_takes_back_nothing_that_was_told() {
+        let under_way = delivery(DeliveryState::Sending { lease: NOW.after(Duration::from_secs(30)) });
+        let out = delivery(DeliveryState::Sent { receipt: Receipt::from("r1".to_owned()) });
+        for strategy in [Strategy::Fallback, Strategy::Broadcast] {
+            let next = |deliveries: &[Delivery], rounds| {
+                let (patience, now) = (Duration::from_secs(300), NOW);
+                Situation { strategy, patience, plan: &[], deliveries, unseen: &[], back: &[], rounds, now }.next()
+            };
+            assert_eq!(next(std::slice::from_ref(&under_way), 10), Next::Rest { exhausted: false });
+            assert_eq!(next(std::slice::from_ref(&under_way), 11), Next::Rest { exhausted: true });
+            assert_eq!(next(&[under_way.clone(), out.clone()], 11), Next::Rest { exhausted: false });
+        }
     }
 }
