@@ -195,7 +195,7 @@ mod tests {
         let out = delivery(DeliveryState::Sent { receipt: Receipt::from("r1".to_owned()) });
         for strategy in [Strategy::Fallback, Strategy::Broadcast] {
             let next = |deliveries: &[Delivery], rounds| {
-                let (patience, now) = (Duration::from_secs(300), NOW);
+                let (patience, now) = (Duration::from_mins(5), NOW);
                 Situation { strategy, patience, plan: &[], deliveries, unseen: &[], back: &[], rounds, now }.next()
             };
             assert_eq!(next(std::slice::from_ref(&under_way), 10), Next::Rest { exhausted: false });

@@ -62,6 +62,10 @@ impl Transactions for PostgresTransactions {
         Ok(head)
     }
 
+    fn has_own_thread(&self) -> bool {
+        false
+    }
+
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }

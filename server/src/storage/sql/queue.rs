@@ -151,13 +151,16 @@ impl Queue {
     pub(super) fn start(transactions: Box<dyn Transactions>, head: u64, bus: Arc<Bus>, count: Count) -> Result<Self> {
         let progress = Arc::new(Progress { head: head.into(), transactions: 0.into() });
         let (tx, rx) = mpsc::channel(QUEUE);
-        let (writer, runtime) = (Writer::new(transactions, bus, progress.clone()), Handle::current());
-        // On a thread of its own: what the database has answered does not wait for its turn among all that is to be served.
-        let run = move || runtime.block_on(writer.run(rx));
-        thread::Builder::new()
-            .name("writer".into())
-            .spawn(run)
-            .map_err(|error| Fault::unavailable(format!("the system starts no thread for the writer: {error}")).0)?;
+        let (own_thread, runtime) = (transactions.has_own_thread(), Handle::current());
+        let writing = Writer::new(transactions, bus, progress.clone()).run(rx);
+        if own_thread {
+            let run = move || runtime.block_on(writing);
+            thread::Builder::new().name("writer".into()).spawn(run).map_err(|error| {
+                Fault::unavailable(format!("the system starts no thread for the writer: {error}")).0
+            })?;
+        } else {
+            runtime.spawn(writing);
+        }
         Ok(Self { tx, progress, count })
     }
 

@@ -31,6 +31,11 @@ pub(crate) trait Transactions: Send + 'static {
     /// Begins one that no other writer's overlaps, and says which event is the newest.
     async fn begin(&mut self) -> Result<u64, Fault>;
 
+    /// Whether the writer has a thread of its own, so that what the database has answered does not wait for its turn among all
+    /// that is to be served. That pays where answers come from a thread beside; where they come over a network, whoever waits a
+    /// little gathers more.
+    fn has_own_thread(&self) -> bool;
+
     /// How long a batch may take before it is given up.
     fn patience(&self) -> Option<Duration>;
 
@@ -71,9 +76,12 @@ impl Writer {
                 }
             }
             self.commit(std::mem::take(&mut batch)).await;
-            // Whoever has just heard may have more to write: it comes into this next batch instead of the one after. The thread
-            // is the writer's own, so others run meanwhile.
-            std::thread::yield_now();
+            // Whoever has just heard may have more to write: it comes into this next batch instead of the one after.
+            if self.transactions.has_own_thread() {
+                std::thread::yield_now();
+            } else {
+                tokio::task::yield_now().await;
+            }
         }
         self.transactions.end().await;
         for tx in closing {

@@ -43,6 +43,10 @@ impl Transactions for SqliteTransactions {
         Ok(self.head)
     }
 
+    fn has_own_thread(&self) -> bool {
+        true
+    }
+
     fn patience(&self) -> Option<Duration> {
         None
     }
