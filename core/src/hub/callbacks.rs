@@ -24,22 +24,22 @@ const TRIED_FOR: Duration = Duration::from_hours(3 * 24);
 const HOST_MAX: u32 = 8;
 /// How many calls on behalf of one token may be: an asker with many hosts that hang delays itself.
 const TOKEN_MAX: u32 = 32;
-/// How long a call is expected to take, before one on that account has ended.
+/// How long a call is expected to take, before one of that share has ended.
 const EXPECTED: Duration = Duration::from_secs(1);
 /// What finds no place comes again after this at the latest.
 const AGAIN_MAX: Duration = Duration::from_mins(15);
 
-/// On whose account a call takes a place.
+/// Whose calls are counted together: of each only so many may be under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Account {
+enum Share {
     /// The receiver's host and port.
     Host(String),
     /// The token that asked.
     Token(TokenId),
 }
 
-impl Account {
-    /// How many calls may be under way on it.
+impl Share {
+    /// How many calls of it may be under way.
     const fn most(&self) -> u32 {
         match self {
             Self::Host(_) => HOST_MAX,
@@ -48,9 +48,9 @@ impl Account {
     }
 }
 
-/// The calls under way, by whose account they are on.
+/// The calls under way, by the shares that they count to.
 #[derive(Debug, Default)]
-pub(super) struct Receivers(Mutex<HashMap<Account, Calls>>);
+pub(super) struct Receivers(Mutex<HashMap<Share, Calls>>);
 
 #[derive(Debug)]
 struct Calls {
@@ -61,25 +61,25 @@ struct Calls {
     free: Timestamp,
 }
 
-/// A place on each account, given back when it is dropped.
+/// A place in each share, given back when it is dropped.
 struct Place<'a> {
     receivers: &'a Receivers,
     clock: &'a dyn Clock,
-    accounts: [Account; 2],
+    shares: [Share; 2],
     since: Timestamp,
 }
 
 impl Receivers {
-    /// Takes a place on both accounts, or says when one will probably be free: those that find none line up by that, since to
+    /// Takes a place in both shares, or says when one will probably be free: those that find none line up by that, since to
     /// look again and again for each of many would cost the store more than the calls.
-    fn enter<'a>(&'a self, accounts: [Account; 2], clock: &'a dyn Clock) -> Result<Place<'a>, Timestamp> {
+    fn enter<'a>(&'a self, shares: [Share; 2], clock: &'a dyn Clock) -> Result<Place<'a>, Timestamp> {
         let now = clock.now();
         let mut all = self.0.lock();
         let mut free = None;
-        for account in &accounts {
-            let calls = all.entry(account.clone()).or_insert_with(|| Calls { under_way: 0, took: EXPECTED, free: now });
-            if calls.under_way >= account.most() {
-                let step = (calls.took / account.most()).max(Duration::from_millis(1));
+        for share in &shares {
+            let calls = all.entry(share.clone()).or_insert_with(|| Calls { under_way: 0, took: EXPECTED, free: now });
+            if calls.under_way >= share.most() {
+                let step = (calls.took / share.most()).max(Duration::from_millis(1));
                 calls.free = calls.free.max(now).after(step).min(now.after(AGAIN_MAX));
                 free = free.max(Some(calls.free));
             }
@@ -88,10 +88,10 @@ impl Receivers {
             all.retain(|_, calls| calls.is_needed(now));
             return Err(free);
         }
-        for account in &accounts {
-            all.entry(account.clone()).and_modify(|calls| calls.under_way += 1);
+        for share in &shares {
+            all.entry(share.clone()).and_modify(|calls| calls.under_way += 1);
         }
-        Ok(Place { receivers: self, clock, accounts, since: now })
+        Ok(Place { receivers: self, clock, shares, since: now })
     }
 }
 
@@ -105,8 +105,8 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let now = self.clock.now();
         let mut all = self.receivers.0.lock();
-        for account in &self.accounts {
-            if let Some(calls) = all.get_mut(account) {
+        for share in &self.shares {
+            if let Some(calls) = all.get_mut(share) {
                 calls.under_way -= 1;
                 calls.took = now.since(self.since);
             }
@@ -177,8 +177,8 @@ impl Hub {
             return end(CallbackState::Disabled, false, Some(error.into()));
         }
         let host = host(&callback.url);
-        let accounts = [Account::Host(host.clone()), Account::Token(callback.token)];
-        let place = match self.receivers.enter(accounts, self.clock.as_ref()) {
+        let shares = [Share::Host(host.clone()), Share::Token(callback.token)];
+        let place = match self.receivers.enter(shares, self.clock.as_ref()) {
             Ok(place) => place,
             Err(due) => return end(CallbackState::Queued { due }, false, None),
         };
