@@ -33,6 +33,7 @@ use super::{
 /// Opens the database that `database` names, whose schema has to be the newest or is made so.
 pub(super) async fn open(database: &str, migrate: Migrate, bus: Arc<Bus>, cipher: Arc<Cipher>) -> Result<SqlStorage> {
     let mut connection = connect(database).await?;
+    open::require_version(connection.server_version_num())?;
     match migrate {
         Migrate::Auto => drop(migrate::run(&mut Database::Postgres(&mut connection)).await?),
         Migrate::Manual => require_newest(&mut Database::Postgres(&mut connection)).await?,

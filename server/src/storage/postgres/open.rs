@@ -69,6 +69,20 @@ pub(crate) async fn connect(database: &str) -> Result<PgConnection> {
     connected.unwrap_or_else(|_| Err(silent())).map_err(|error| fault(error, options.get_host()))
 }
 
+/// The hub asks for a setting that came with this one.
+const OLDEST: u32 = 14;
+
+/// Refuses a server whose version, in the form of `server_version_num`, is too old.
+pub(super) fn require_version(number: Option<u32>) -> Result<()> {
+    match number.map(|number| number / 10_000) {
+        Some(major) if major < OLDEST => {
+            let detail = format!("the server is PostgreSQL {major}; the hub needs PostgreSQL {OLDEST} or newer");
+            Err(Error::new(ErrorKind::Config, "storage.open", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Connections that read and claim, opened as they are needed.
 pub(super) fn readers(options: PgConnectOptions) -> Connections<PgConnection> {
     Connections::new(options, CONNECTIONS, Some(IDLE_MAX))
@@ -77,4 +91,19 @@ pub(super) fn readers(options: PgConnectOptions) -> Connections<PgConnection> {
 /// The connection that listens, which is never given back.
 pub(super) fn pool_of_one(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new().max_connections(1).acquire_timeout(WAIT).connect_lazy_with(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused_by_its_version() {
+        let refused = require_version(Some(130_011)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Config);
+        assert_eq!(refused.detail(), "the server is PostgreSQL 13; the hub needs PostgreSQL 14 or newer");
+        for taken in [Some(140_000), Some(180_001), None] {
+            require_version(taken).unwrap();
+        }
+    }
 }
