@@ -49,6 +49,7 @@ const MIGRATIONS: &[Entry] = &[
     migration!(4, "callbacks", "0004_callbacks"),
     migration!(5, "streams", "0005_streams"),
     migration!(6, "event_log", "0006_event_log"),
+    migration!(7, "access", "0007_access"),
 ];
 
 /// An open database whose schema is moved.

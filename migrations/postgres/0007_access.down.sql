@@ -1,0 +1,5 @@
+DROP TABLE limits;
+DROP INDEX sign_ins_of_user;
+ALTER TABLE users DROP CONSTRAINT users_service;
+ALTER TABLE users DROP COLUMN service;
+ALTER TABLE users DROP COLUMN deactivated_at;
