@@ -12,6 +12,7 @@
 //! | [`vault`] | the port for secrets and durable adapter state |
 //! | [`event`] | the ordered log that sockets and streams are fed from |
 //! | [`person`] | who asks, who is asked |
+//! | [`limits`] | how much a person may do in a minute, and the port that counts it |
 //! | [`network`] | which addresses may be called on somebody's word |
 //! | [`clock`], [`id`], [`error`], [`secret`] | time, identity, faults and what must not be printed |
 
@@ -24,6 +25,7 @@ pub mod feedback;
 pub mod hub;
 pub mod id;
 pub mod layer;
+pub mod limits;
 pub mod network;
 pub mod person;
 pub mod reading;

@@ -32,6 +32,15 @@ impl Networks {
     }
 }
 
+impl Networks {
+    /// Whether `address` lies in one of these networks. An IPv6 address that carries an IPv4 one is judged by that.
+    #[must_use]
+    pub fn include(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
 impl FromStr for Networks {
     type Err = NetworkError;
 

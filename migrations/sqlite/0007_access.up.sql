@@ -4,6 +4,9 @@ ALTER TABLE users ADD COLUMN deactivated_at INTEGER; -- since when it can do not
 -- Another backend, which calls with its token.
 ALTER TABLE users ADD COLUMN service INTEGER NOT NULL DEFAULT 0 CHECK (service IN (0, 1) AND (service = 0 OR password IS NULL));
 
+-- There are few administrators.
+CREATE INDEX users_administrators ON users (id) WHERE role = 'administrator' AND deactivated_at IS NULL;
+
 CREATE INDEX sign_ins_of_user ON sign_ins (user_id);
 
 -- What was counted against limits lately. One server keeps that in its memory, so on SQLite nothing is written here.

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use hearback_adapters::websocket::Websocket;
-use hearback_core::{Clock, Result, hub::Hub, id::Ids, store::Store};
+use hearback_core::{Clock, Result, hub::Hub, id::Ids, limits::Limits, store::Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::Request;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,6 +13,7 @@ use crate::{
     api::{idempotency::Running, problem::Problem},
     auth::Auth,
     config::Config,
+    limits::Counts,
     storage::{Cipher, SecretKey},
 };
 
@@ -30,6 +31,10 @@ pub struct Parts {
     pub accounts: Arc<dyn AccountStore>,
     /// Everything else that is stored.
     pub store: Arc<dyn Store>,
+    /// What was counted against limits.
+    pub counts: Arc<dyn Counts>,
+    /// The limits of people.
+    pub limits: Arc<dyn Limits>,
     /// The orchestrator.
     pub hub: Arc<Hub>,
     /// The channel over open sockets.
@@ -52,6 +57,8 @@ pub struct App {
     pub accounts: Arc<dyn AccountStore>,
     /// Everything else that is stored.
     pub store: Arc<dyn Store>,
+    /// The limits of people.
+    pub limits: Arc<dyn Limits>,
     /// The orchestrator.
     pub hub: Arc<Hub>,
     /// The channel over open sockets.
@@ -81,15 +88,17 @@ impl App {
     ///
     /// When passwords cannot be hashed on this machine.
     pub fn new(parts: Parts) -> Result<Arc<Self>> {
-        let Parts { config, secret, clock, ids, accounts, store, hub, websocket, stopping, metrics } = parts;
+        let Parts { config, secret, clock, ids, accounts, store, counts, limits, hub, websocket, stopping, metrics } =
+            parts;
         let cipher = Arc::new(Cipher::new(&secret));
-        let auth = Auth::new(&config, &secret, cipher, accounts.clone(), clock.clone(), ids.clone())?;
+        let auth = Auth::new(&config, &secret, cipher, accounts.clone(), clock.clone(), ids.clone(), counts)?;
         Ok(Arc::new(Self {
             config,
             clock,
             ids,
             accounts,
             store,
+            limits,
             hub,
             websocket,
             sockets: TaskTracker::new(),

@@ -9,6 +9,7 @@ pub mod callbacks;
 pub mod commands;
 pub mod config;
 pub mod digest;
+pub mod limits;
 pub mod logging;
 pub mod storage;
 pub mod wiring;

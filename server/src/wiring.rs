@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use hearback_adapters::websocket::{Limits, Websocket};
+use hearback_adapters::websocket::{Limits as SocketLimits, Websocket};
 use hearback_core::{
     Clock, Error, ErrorKind, Result,
     channel::{Channel, Parts as ChannelParts},
@@ -34,7 +34,8 @@ use crate::{
     callbacks::SignedCaller,
     commands::{Migration, welcome},
     config::Config,
-    storage::{self, Cipher, SecretKey, SqlStorage, migrate},
+    limits::{Counts, MemoryCounts, PersonLimits},
+    storage::{self, Cipher, SecretKey, SqlStorage, is_postgres, migrate},
 };
 
 /// How long the hub may take to stop: calls under way, sockets, attempts.
@@ -74,10 +75,17 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let config = config.listening_on(listening_on);
 
     let ids = Arc::new(Ids::random(clock.clone()));
-    let limits =
-        Limits { per_reader: config.max_websocket_connections_per_user, total: config.max_total_websocket_connections };
+    let sockets = SocketLimits {
+        per_reader: config.max_websocket_connections_per_user,
+        total: config.max_total_websocket_connections,
+    };
     let name = WEBSOCKET.parse().map_err(|_| Error::new(ErrorKind::Unexpected, "serve", "not a channel's name"))?;
-    let websocket = Arc::new(Websocket::new(name, storage.clone(), bus.clone(), clock.clone(), limits));
+    // Servers that share a database share what they count; on a file of its own a server counts in its memory.
+    let shared = is_postgres(&config.database_url);
+    let counts: Arc<dyn Counts> = if shared { storage.clone() } else { Arc::new(MemoryCounts::default()) };
+    let limits = Arc::new(PersonLimits::new(&config, counts.clone(), clock.clone()));
+    let websocket = Websocket::new(name, storage.clone(), bus.clone(), clock.clone(), sockets, limits.clone());
+    let websocket = Arc::new(websocket);
     let channels = channels(&config, websocket.clone(), &clock, &storage)?;
     let allow = config.outbound_allow.clone();
     let caller = SignedCaller::new(storage.clone(), cipher, clock.clone(), allow, config.send_timeout);
@@ -91,6 +99,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         send_timeout: config.send_timeout,
         event_retention: Duration::from_hours(24 * u64::from(config.event_retention_days)),
         caller: Arc::new(caller),
+        limits: limits.clone(),
     });
     let stopping = CancellationToken::new();
     let app = App::new(AppParts {
@@ -100,6 +109,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         ids,
         accounts: storage.clone(),
         store: storage.clone(),
+        counts,
+        limits,
         hub: hub.clone(),
         websocket,
         stopping: stopping.clone(),

@@ -16,6 +16,7 @@ use hearback_core::{
     event::Bus,
     feedback::Request,
     layer::Operation,
+    limits::Unlimited,
     person::{Reader, UserRef},
     store::{Created, MemoryStore, NewRequest, Store},
 };
@@ -56,7 +57,7 @@ struct Sockets {
 }
 
 fn websocket(store: Arc<MemoryStore>, bus: Arc<Bus>, clock: Arc<dyn Clock>) -> Websocket {
-    Websocket::new(channel_name(), store, bus, clock, Limits { per_reader: 0, total: 0 })
+    Websocket::new(channel_name(), store, bus, clock, Limits { per_reader: 0, total: 0 }, Arc::new(Unlimited))
 }
 
 fn parts() -> (Arc<MemoryStore>, Arc<Bus>) {

@@ -3,6 +3,7 @@
 // The helpers of a test fail as the test does: they say what they expect by panicking.
 #![allow(clippy::unwrap_used, reason = "clippy lets only the test functions themselves unwrap")]
 
+mod accounts;
 mod addresses;
 mod ask;
 mod auth;
@@ -15,6 +16,8 @@ mod credentials;
 mod docs;
 mod feedback;
 mod idle;
+mod limits;
+mod log_in;
 mod page;
 mod plug_ins;
 mod problems;

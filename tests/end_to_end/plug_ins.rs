@@ -94,6 +94,30 @@ async fn a_question_goes_out_signed_and_a_signed_answer_wakes_the_agent() {
     assert_eq!(verdicts, ["refused", "accepted"], "only what was believed is kept, and once");
 }
 
+/// What a person does over a channel counts too; the plug-in hears when it may send the answer again.
+#[tokio::test]
+async fn who_answers_too_often_over_a_channel_is_told_when_to_go_on() {
+    let mut plug_in = PlugIn::start().await;
+    let (_server, agent) = hub(&plug_in, "127.0.0.0/8").await;
+    let request = ask(&agent).await;
+    let callback_url = plug_in.told("request").await["callback_url"].clone();
+    let unclear = json!({"type": "response", "request_id": request["id"], "from": "desk-7", "value": "perhaps"});
+    let mut refused = None;
+    for number in 0..1000 {
+        let answer = PlugIn::tell(&callback_url, &format!("e-{number}"), &unclear).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            refused = Some((number, answer));
+            break;
+        }
+        assert_eq!(answer.body["verdict"], "invalid", "{answer:?}");
+    }
+    let (taken, refused) = refused.expect("a limit");
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(taken >= 20 && (1..=3).contains(&wait), "{taken} {refused:?}");
+    let kept = agent.get(&format!("{}/responses?limit=100", path(&request))).await.body;
+    assert_eq!(kept["items"].as_array().unwrap().len(), taken.min(100), "what is refused is not kept");
+}
+
 #[tokio::test]
 async fn a_question_that_is_taken_back_is_settled_where_it_was_shown() {
     let mut plug_in = PlugIn::start().await;

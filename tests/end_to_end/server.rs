@@ -61,7 +61,12 @@ impl TestServer {
 
     /// One of several hubs on this PostgreSQL database.
     pub async fn beside(database: &Scratch) -> Self {
-        Self::with(|config| {
+        Self::beside_on(database, Arc::new(SystemClock)).await
+    }
+
+    /// The same, on a clock of the test's.
+    pub async fn beside_on(database: &Scratch, clock: Arc<dyn Clock>) -> Self {
+        Self::on(clock, |config| {
             config.database_url = database.url().into();
             config.migrate = Migrate::Auto;
             config.secret_key = Some(SECRET.into());

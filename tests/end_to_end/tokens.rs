@@ -20,7 +20,7 @@ async fn a_service_token_is_shown_once_listed_used_and_revoked() {
     let (token, id) = (text(&made.body, "token").to_owned(), text(&made.body, "id").to_owned());
     assert!(token.starts_with("hb_") && token.len() == 46, "{token}");
     assert!(text(&made.body, "webhook_secret").starts_with("whsec_"));
-    assert_eq!(made.body["scopes"], json!(["feedback:write", "feedback:read"]));
+    assert_eq!(made.body["scopes"], json!(["feedback:write", "feedback:read", "sessions:write"]));
 
     let agent = server.caller(&token);
     assert_eq!(agent.get("/api/feedback").await.status, StatusCode::OK);
@@ -101,7 +101,8 @@ async fn agents_may_do_what_their_scopes_say_and_nothing_that_is_for_people() {
     }
     let unknown = with_scopes(json!(["feedback:own"])).await;
     assert_eq!((unknown.problem(), unknown.fields()), ("invalid", vec!["scopes[0]"]));
-    assert_eq!(unknown.body["errors"][0]["allowed"], json!(["feedback:write", "feedback:read"]));
+    let all = json!(["feedback:write", "feedback:read", "sessions:write", "admin"]);
+    assert_eq!(unknown.body["errors"][0]["allowed"], all);
     assert_eq!(with_scopes(json!([])).await.fields(), ["scopes"]);
 }
 

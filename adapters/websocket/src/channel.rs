@@ -11,6 +11,7 @@ use hearback_core::{
     },
     event::Bus,
     id::UserId,
+    limits::Limits as PersonLimits,
     person::Reader,
     store::Store,
 };
@@ -32,6 +33,7 @@ pub struct Websocket {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<Bus>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Arc<dyn PersonLimits>,
     sockets: Arc<Sockets>,
 }
 
@@ -61,10 +63,17 @@ impl Websocket {
         send_rate: None,
     };
 
-    /// A channel without sockets.
+    /// A channel without sockets, which admits so many, and tells people how their own limits stand.
     #[must_use]
-    pub fn new(name: ChannelName, store: Arc<dyn Store>, bus: Arc<Bus>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { name, store, bus, clock, sockets: Sockets::new(limits) }
+    pub fn new(
+        name: ChannelName,
+        store: Arc<dyn Store>,
+        bus: Arc<Bus>,
+        clock: Arc<dyn Clock>,
+        sockets: Limits,
+        limits: Arc<dyn PersonLimits>,
+    ) -> Self {
+        Self { name, store, bus, clock, limits, sockets: Sockets::new(sockets) }
     }
 
     /// Admits a socket of `reader`, before the upgrade.

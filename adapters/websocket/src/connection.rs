@@ -4,19 +4,20 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use hearback_core::{
-    ErrorKind, Result, Timestamp,
+    ErrorKind, Result, Retry, Timestamp,
     channel::{Channel, Connection as To, Inbound, Inbox, Receipt, Reply},
     event::{BadCursor, Event, EventId, EventKind, Heard, Listening, Topic},
     feedback::{Status, Verdict},
     hub::Responded,
     id::RequestId,
+    limits::{Act, whole_seconds},
     person::UserRef,
 };
 use tokio::select;
 
 use crate::{
     channel::Websocket,
-    protocol::{ClientMessage, ErrorCode, HubMessage},
+    protocol::{ClientMessage, ErrorCode, HubMessage, RateLimit},
     sockets::Ticket,
 };
 
@@ -251,6 +252,7 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
         };
         match serde_json::from_str(&text) {
             Ok(ClientMessage::Ping {}) => self.say(&HubMessage::Pong {}).await,
+            Ok(ClientMessage::GetRateLimitStatus {}) => self.tell_limits().await,
             Ok(ClientMessage::Ack { event_id }) => self.acknowledge(event_id).await,
             Ok(ClientMessage::FeedbackResponse { request_id, value, comment }) => {
                 self.respond(request_id, value, comment).await
@@ -285,8 +287,29 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.error(ErrorCode::NotFound, "there is no such request", Some(request)).await
             }
+            Err(error) if error.kind() == ErrorKind::RateLimited => {
+                let wait = match error.retry() {
+                    Retry::After(wait) => wait,
+                    Retry::Never | Retry::Backoff => Duration::ZERO,
+                };
+                let (message, retry_after) = (error.detail().into(), whole_seconds(wait));
+                self.say(&HubMessage::RateLimitExceeded { request_id: request, message, retry_after }).await
+            }
             Err(error) => self.stored(Err(error)).await,
         }
+    }
+
+    async fn tell_limits(&mut self) -> Flow {
+        let limits = match &self.client.user {
+            Some(user) => {
+                let act = Act { user: user.id, channel: self.websocket.name().clone(), session: None };
+                let standing = self.websocket.limits.standing(&act).await;
+                self.stored(standing).await?
+            }
+            None => Vec::new(),
+        };
+        let limits = limits.into_iter().map(RateLimit::from).collect();
+        self.say(&HubMessage::RateLimitStatus { limits }).await
     }
 
     async fn write_event(&mut self, event: &Event) -> Flow {

@@ -1,6 +1,12 @@
 //! The messages on the socket. `docs/contract/socket` has an example of each.
 
-use hearback_core::{event::EventId, feedback::RequestDocument, id::RequestId, person::UserRef};
+use hearback_core::{
+    event::EventId,
+    feedback::RequestDocument,
+    id::RequestId,
+    limits::{Allowance, LimitName, whole_seconds},
+    person::UserRef,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +31,8 @@ pub enum ClientMessage {
     },
     /// Is anybody there?
     Ping {},
+    /// How do this person's limits stand?
+    GetRateLimitStatus {},
 }
 
 /// A message from the hub.
@@ -61,6 +69,20 @@ pub enum HubMessage {
     },
     /// Somebody is.
     Pong {},
+    /// How this person's limits stand. A service token has none.
+    RateLimitStatus {
+        /// Those that are on, the tightest first.
+        limits: Vec<RateLimit>,
+    },
+    /// The person did more than a limit allows: the answer was not taken.
+    RateLimitExceeded {
+        /// The request that was answered.
+        request_id: RequestId,
+        /// What is wrong, for people.
+        message: String,
+        /// Seconds until it may be sent again.
+        retry_after: u64,
+    },
     /// The client's message came to nothing.
     Error {
         /// Which kind of fault; a stable word.
@@ -71,6 +93,25 @@ pub enum HubMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<RequestId>,
     },
+}
+
+/// A limit, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// What it is for.
+    pub name: LimitName,
+    /// How much it allows in a minute, and at once after a pause.
+    pub limit: u32,
+    /// How much it allows at once now.
+    pub remaining: u32,
+    /// Seconds until it allows all of it again, when nothing more is done.
+    pub reset: u64,
+}
+
+impl From<Allowance> for RateLimit {
+    fn from(Allowance { name, limit, remaining, reset }: Allowance) -> Self {
+        Self { name, limit, remaining, reset: whole_seconds(reset) }
+    }
 }
 
 /// Why a client's message came to nothing.

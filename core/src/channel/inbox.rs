@@ -123,5 +123,7 @@ pub trait Inbox: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// `NotFound` when there is no such request, or no such delivery on the channel; `Unavailable` when it could not be stored.
+    /// `RateLimited` when the person does more than their limits allow: nothing is stored. The adapter says so to the person
+    /// where it can, and acknowledges; otherwise the provider sends it again later.
     async fn accept(&self, event: Inbound) -> Result<Reply>;
 }

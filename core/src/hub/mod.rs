@@ -60,6 +60,7 @@ use crate::{
     error::Result,
     event::Bus,
     id::{Ids, RequestId, ServerId},
+    limits::Limits,
     store::{Ended, Store},
 };
 
@@ -103,6 +104,8 @@ pub struct Parts {
     pub event_retention: Duration,
     /// Calls askers back.
     pub caller: Arc<dyn CallbackCaller>,
+    /// Counts what comes in over channels. What comes over the API is counted there.
+    pub limits: Arc<dyn Limits>,
 }
 
 /// Does something when it is dropped: also when the caller of a use case hangs up half-way, since what the store has
@@ -128,6 +131,7 @@ pub struct Hub {
     event_retention: Duration,
     call_timeout: Duration,
     caller: Arc<dyn CallbackCaller>,
+    limits: Arc<dyn Limits>,
     sends_due: Notify,
     routes_due: Notify,
     settlements_due: Notify,
@@ -168,6 +172,7 @@ impl Hub {
             event_retention: parts.event_retention,
             call_timeout: parts.send_timeout,
             caller: parts.caller,
+            limits: parts.limits,
             sends_due: Notify::new(),
             routes_due: Notify::new(),
             settlements_due: Notify::new(),

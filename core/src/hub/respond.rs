@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::{Hub, OnDrop};
 use crate::{
     channel::{Address, ChannelName, Inbound, Inbox, Recorded, Reply},
-    error::{Error, ErrorKind, FieldError, Result},
+    error::{Error, ErrorKind, FieldError, Result, Retry},
     feedback::{COMMENT_MAX, Request},
     id::RequestId,
+    limits::Act,
     person::UserRef,
     reading::{self, Reading},
     store::{Candidate, Standing},
@@ -56,6 +57,15 @@ impl Hub {
         let Some(request) = self.store.request(answer.request).await? else { return Ok(None) };
         let faults = faults(&request, &answer);
         self.record(&request, answer, faults).await
+    }
+
+    /// Counts an answer against the limits of who gives it; strangers have none, since theirs never counts as an answer.
+    async fn count(&self, by: Option<&UserRef>, channel: &ChannelName) -> Result<()> {
+        let Some(user) = by else { return Ok(()) };
+        let act = Act { user: user.id, channel: channel.clone(), session: None };
+        let Err(exceeded) = self.limits.count(&act).await? else { return Ok(()) };
+        let error = Error::new(ErrorKind::RateLimited, "inbox.response", exceeded.sentence());
+        Err(error.with_retry(Retry::After(exceeded.retry_after)))
     }
 
     /// Records an answer in a person's own words. What does not read unambiguously is invalid, and its fault says which
@@ -169,12 +179,14 @@ impl Inbox for Hub {
         match event {
             Inbound::Response { channel, from, request, value, comment, event } => {
                 let by = self.person_at(&channel, &from).await?;
+                self.count(by.as_ref(), &channel).await?;
                 let answer = Answer { request, by, channel, value, comment, event };
                 let responded = self.respond(answer).await?;
                 Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
             }
             Inbound::Text { channel, from, request, text, event } => {
                 let by = self.person_at(&channel, &from).await?;
+                self.count(by.as_ref(), &channel).await?;
                 let responded = self.respond_in_words(request, by, channel, text, event).await?;
                 Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
             }

@@ -22,6 +22,7 @@ use crate::{
     event::Bus,
     feedback::{Delivery, DeliveryState, DeliveryStatus, Draft, Request, Source, Status, Verdict},
     id::{Ids, UserId},
+    limits::Unlimited,
     person::{Asker, Person, TokenRef, UserRef},
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };

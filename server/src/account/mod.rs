@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use store::{
-    AccountStore, AddressAdded, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken, Over, Registered, Rotated,
-    TokenCreated,
+    AccountStore, AddressAdded, Changed, Changes, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewServiceUser,
+    NewToken, Over, Registered, Rotated, ServiceUserCreated, SignInBegun, TokenCreated,
 };
 
 /// What an account may do.
@@ -33,12 +33,26 @@ pub struct Account {
     pub user: UserRef,
     /// The e-mail, in lower case.
     pub email: String,
+    /// Whether the e-mail is known to be this person's: only then can they be asked by it.
+    pub email_confirmed: bool,
     /// The argon2id hash of the password in PHC form; `None` for an account that cannot sign in.
     pub password: Option<String>,
     /// What it may do.
     pub role: Role,
+    /// Whether it is a service user: another backend, which calls with its token and is never asked.
+    pub service: bool,
+    /// Since when it can do nothing, and nobody can ask it; `None` while it is active.
+    pub deactivated_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// Whether it may do anything.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.deactivated_at.is_none()
+    }
 }
 
 /// What a service token may do.
@@ -50,11 +64,19 @@ pub enum TokenScope {
     /// Read what it asked.
     #[serde(rename = "feedback:read")]
     FeedbackRead,
+    /// Talk with people in sessions.
+    #[serde(rename = "sessions:write")]
+    SessionsWrite,
+    /// Do what administrators do. Only an administrator can give it, and it is good for as long as they are one.
+    #[serde(rename = "admin")]
+    Admin,
 }
 
 impl TokenScope {
-    /// Every scope: what a token has that was made without naming any.
-    pub const ALL: [Self; 2] = [Self::FeedbackWrite, Self::FeedbackRead];
+    /// Every scope.
+    pub const ALL: [Self; 4] = [Self::FeedbackWrite, Self::FeedbackRead, Self::SessionsWrite, Self::Admin];
+    /// What a token has that was made without naming any: what managing the hub takes is given on purpose only.
+    pub const DEFAULT: [Self; 3] = [Self::FeedbackWrite, Self::FeedbackRead, Self::SessionsWrite];
 
     /// The word for it.
     #[must_use]
@@ -62,6 +84,8 @@ impl TokenScope {
         match self {
             Self::FeedbackWrite => "feedback:write",
             Self::FeedbackRead => "feedback:read",
+            Self::SessionsWrite => "sessions:write",
+            Self::Admin => "admin",
         }
     }
 }
@@ -93,16 +117,23 @@ pub struct UserDocument {
     pub username: String,
     /// Its e-mail.
     pub email: String,
+    /// Whether the e-mail is known to be theirs: only then can they be asked by it.
+    pub email_confirmed: bool,
     /// What it may do.
     pub role: Role,
+    /// Whether it is a service user: another backend, which calls with its token, cannot sign in and is never asked.
+    pub service: bool,
+    /// Whether it may do anything; one that is deactivated cannot be asked either.
+    pub active: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl From<Account> for UserDocument {
     fn from(account: Account) -> Self {
-        let Account { user, email, role, created_at, .. } = account;
-        Self { id: user.id, username: user.username, email, role, created_at }
+        let active = account.is_active();
+        let Account { user, email, email_confirmed, role, service, created_at, .. } = account;
+        Self { id: user.id, username: user.username, email, email_confirmed, role, service, active, created_at }
     }
 }
 

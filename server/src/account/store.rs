@@ -13,7 +13,7 @@ use hearback_core::{
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::{Account, AddressDocument, ServiceToken};
+use super::{Account, AddressDocument, Role, ServiceToken};
 
 /// An account to make.
 #[derive(Clone, Debug)]
@@ -82,6 +82,65 @@ pub struct NewToken {
     pub kept: Option<KeptAnswer>,
 }
 
+/// A service user to make, with its first token.
+#[derive(Clone, Debug)]
+pub struct NewServiceUser {
+    /// Its username, in lower case.
+    pub username: String,
+    /// Its e-mail, in lower case.
+    pub email: String,
+    /// Its token, whose `user_id` becomes the user's id.
+    pub token: NewToken,
+}
+
+/// What became of making a service user.
+#[derive(Clone, Debug)]
+pub enum ServiceUserCreated {
+    /// It is made, with its token.
+    New,
+    /// The same call made one before: its sealed answer.
+    Replayed(Vec<u8>),
+    /// The idempotency key was used with another body.
+    Mismatch,
+    /// This field's value belongs to another account: `email` or `username`.
+    Taken(&'static str),
+}
+
+/// What is to be different of an account; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// What it may do.
+    pub role: Option<Role>,
+    /// Whether it may do anything. To deactivate it ends everything that began with its tokens and sign-ins.
+    pub active: Option<bool>,
+    /// Whether its e-mail is known to be theirs.
+    pub email_confirmed: Option<bool>,
+    /// The argon2id hash of a new password, in PHC form. It ends every sign-in.
+    pub password: Option<String>,
+}
+
+/// What became of changing an account.
+#[derive(Clone, Debug)]
+pub enum Changed {
+    /// The account as it is now.
+    Now(Account),
+    /// There is no such account.
+    NoSuchPerson,
+    /// It is the last active administrator's, and somebody has to manage the hub.
+    LastAdministrator,
+    /// A service user cannot have this: `role` or `password`.
+    OfServiceUser(&'static str),
+}
+
+/// What became of beginning a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInBegun {
+    /// It is begun.
+    Now,
+    /// Meanwhile the account was deactivated, or its password changed.
+    Void,
+}
+
 /// An answer kept for a repeated call, sealed since it shows a secret.
 #[derive(Clone, Debug)]
 pub struct KeptAnswer {
@@ -136,6 +195,8 @@ pub enum Over {
     Token(TokenId),
     /// A person signed out, or their sign-in was revoked.
     SignIn(Uuid),
+    /// An account was deactivated: all of its tokens and sign-ins.
+    Account(UserId),
     /// Word from other servers was lost: whoever has to know asks.
     Unknown,
 }
@@ -158,6 +219,16 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
     /// The accounts, newest first, with ids below `before`.
     async fn accounts(&self, before: Option<UserId>, limit: usize) -> Result<Page<Account>>;
 
+    /// Changes an account; all of it, or nothing.
+    async fn change(&self, id: UserId, changes: Changes, at: Timestamp) -> Result<Changed>;
+
+    /// Puts a new password's hash in the place of `before`, and ends every sign-in of the account but `kept`. Says whether
+    /// `before` was still there.
+    async fn change_password(&self, id: UserId, before: &str, password: &str, kept: Uuid) -> Result<bool>;
+
+    /// Makes a service user with its token.
+    async fn create_service_user(&self, new: NewServiceUser) -> Result<ServiceUserCreated>;
+
     /// Gives a person an address. What is asked of them is to be delivered there: each of their pending requests is due to be
     /// looked at, with the same commit.
     async fn add_address(&self, new: NewAddress) -> Result<AddressAdded>;
@@ -174,20 +245,20 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
     /// Revokes a service token of this account. Says whether there was one.
     async fn revoke_token(&self, user: UserId, id: TokenId, at: Timestamp) -> Result<bool>;
 
-    /// The working service token with this hash, with its account.
+    /// The working service token with this hash, with its account, which is active.
     async fn token_by_hash(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<(ServiceToken, Account)>>;
 
-    /// Whether a service token works: neither revoked nor expired.
+    /// Whether a service token works: neither revoked nor expired, and its account is active.
     async fn token_lives(&self, id: TokenId, now: Timestamp) -> Result<bool>;
 
-    /// The sealed webhook secret of a service token; `None` when it is revoked or has expired.
+    /// The sealed webhook secret of a service token; `None` when the token does not work.
     async fn webhook_secret(&self, id: TokenId, now: Timestamp) -> Result<Option<Vec<u8>>>;
 
     /// Notes that a service token was used, to the minute: it costs at most one write a minute.
     async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()>;
 
-    /// Begins a sign-in.
-    async fn begin_sign_in(&self, user: UserId, family: Uuid, first: NewRefresh) -> Result<()>;
+    /// Begins a sign-in of an active account whose password still has the hash that was verified.
+    async fn begin_sign_in(&self, account: &Account, family: Uuid, first: NewRefresh) -> Result<SignInBegun>;
 
     /// When a sign-in ends by itself, which renewing it puts off: with its newest refresh token. `None` when it was signed
     /// out or revoked.

@@ -19,6 +19,7 @@ use super::{
     body::Body,
     list::Page,
     problem::{Problem, ProblemKind},
+    users::no_such_account,
 };
 use crate::{
     account::{AddressAdded, AddressDocument, NewAddress},
@@ -63,10 +64,6 @@ impl AddressesApi {
     }
 }
 
-fn no_such_person() -> Problem {
-    Problem::not_found("There is no account with this id.")
-}
-
 #[OpenApi(prefix_path = "/api", tag = "Tag::Users")]
 impl AddressesApi {
     /// List a person's addresses
@@ -75,12 +72,12 @@ impl AddressesApi {
     #[oai(path = "/users/:id/addresses", method = "get", operation_id = "list_addresses")]
     async fn list(
         &self,
-        Administrator(_person): Administrator,
+        Administrator(_principal): Administrator,
         id: Path<Uuid>,
     ) -> Result<Json<Page<AddressDocument>>, Problem> {
         let user = id.0.into();
         if self.0.accounts.account(user).await?.is_none() {
-            return Err(no_such_person());
+            return Err(no_such_account());
         }
         self.of(user).await
     }
@@ -93,7 +90,7 @@ impl AddressesApi {
     #[oai(path = "/users/:id/addresses", method = "post", operation_id = "add_address")]
     async fn add(
         &self,
-        Administrator(_person): Administrator,
+        Administrator(_principal): Administrator,
         id: Path<Uuid>,
         body: Body<AddressDraft>,
     ) -> Result<Created<AddressDocument>, Problem> {
@@ -104,7 +101,7 @@ impl AddressesApi {
         let _wake = self.0.hub.routes_change();
         match self.0.accounts.add_address(new).await? {
             AddressAdded::Theirs => Created::new(&document),
-            AddressAdded::NoSuchPerson => Err(no_such_person()),
+            AddressAdded::NoSuchPerson => Err(no_such_account()),
             AddressAdded::Taken(owner) => {
                 let detail = format!("This address is {}'s.", owner.username);
                 let fault = FieldError::new("address", "already taken");

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     account::UserDocument,
     app::App,
-    auth::{Registration, SignIn, SignedIn},
+    auth::{PasswordChange, Registration, SignIn, SignedIn},
 };
 
 /// A username or an e-mail, and the password.
@@ -112,8 +112,9 @@ impl AuthApi {
     ///
     /// For programs of people; agents use service tokens, and pages `POST /api/auth/session`.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(&self, Form(login): Form<Login>) -> Result<Json<Tokens>, Problem> {
-        let sign_in = self.0.auth.log_in(&login.username, login.password).await?;
+    async fn login(&self, request: &Request, Form(login): Form<Login>) -> Result<Json<Tokens>, Problem> {
+        let from = self.0.auth.attempts.address(request);
+        let sign_in = self.0.auth.log_in(&login.username, login.password, from).await?;
         Ok(Json(sign_in.into()))
     }
 
@@ -151,6 +152,19 @@ impl AuthApi {
         Ok(Json(person.user))
     }
 
+    /// Change your password
+    ///
+    /// Every other sign-in of yours ends. Service tokens stay as they are. For people.
+    #[oai(path = "/password", method = "post", operation_id = "change_password")]
+    async fn change_password(
+        &self,
+        SignedIn(person): SignedIn,
+        body: Body<PasswordChange>,
+    ) -> Result<NoContent, Problem> {
+        self.0.auth.change_password(&person, body.value).await?;
+        Ok(NoContent)
+    }
+
     /// Sign in on a page
     ///
     /// The tokens come in cookies that scripts cannot read, and not in the body. Calls that change something must then
@@ -162,7 +176,8 @@ impl AuthApi {
         Form(login): Form<Login>,
     ) -> Result<WithCookies<Json<UserDocument>>, Problem> {
         let auth = &self.0.auth;
-        let sign_in = auth.log_in(&login.username, login.password).await?;
+        let from = auth.attempts.address(request);
+        let sign_in = auth.log_in(&login.username, login.password, from).await?;
         let cookies = auth.cookies.set(&sign_in, request.headers());
         Ok(WithCookies(Json(sign_in.account.into()), cookies))
     }

@@ -27,6 +27,7 @@ use super::{
     answer::{Created, Json, Replayable},
     body::Body,
     idempotency::{self, IdempotencyKey},
+    limits::{Counted, Limited},
     list::{Cursor, Limit, Page},
     parameter::{As, OfStatus, Wait},
     problem::{Problem, ProblemKind},
@@ -34,7 +35,7 @@ use super::{
 use crate::{
     account::TokenScope,
     app::App,
-    auth::{Authenticated, Principal, SignedIn},
+    auth::{Authenticated, Person, Principal, SignedIn},
 };
 
 const REQUESTS: Cursor = Cursor::of("feedback");
@@ -208,35 +209,9 @@ impl FeedbackApi {
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         draft: Body<ResponseDraft>,
-    ) -> Result<Replayable<AcceptedDocument>, Problem> {
-        let request = RequestId::from(id.0);
-        let path = format!("/api/feedback/{request}/responses");
-        let claim = self.0.running.claim(&key, person.user.id.uuid(), &path, &draft.raw)?;
-        let ResponseDraft { value, comment } = draft.value;
-        let length = comment.as_ref().map_or(0, |comment| comment.chars().count());
-        if length > COMMENT_MAX {
-            let detail = format!("has {length} characters, at most {COMMENT_MAX} are taken");
-            return Err(Problem::invalid(vec![FieldError::new("comment", detail)]));
-        }
-        let given = (value.clone(), comment.clone());
-        let event = claim.as_ref().map(idempotency::Claim::event);
-        let channel = person.channel().parse().map_err(|_| Problem::internal())?;
-        let answer = Answer { request, by: Some(person.user_ref()), channel, value, comment, event };
-        let Responded { recorded, faults } = self.0.hub.respond(answer).await?.ok_or_else(missing)?;
-        let response = recorded.response;
-        if recorded.duplicate && (&response.value, &response.comment) != (&given.0, &given.1) {
-            return Err(idempotency::mismatch());
-        }
-        let feedback = RequestDocument::from(recorded.request.as_ref());
-        let problem = match response.verdict {
-            Verdict::Accepted => {
-                return Ok(Replayable(Json(AcceptedDocument { response, feedback }), recorded.duplicate));
-            }
-            Verdict::Invalid => Problem::invalid(faults),
-            Verdict::Refused => Problem::forbidden("You are not asked."),
-            Verdict::Late => late(response, feedback),
-        };
-        Err(problem.replayed(recorded.duplicate))
+    ) -> Result<Limited<Replayable<AcceptedDocument>>, Problem> {
+        let counted = Counted::of(&self.0, &person, None).await?;
+        counted.with(self.record_answer(person, id.0.into(), &key, draft).await)
     }
 
     /// List the responses to a request
@@ -299,6 +274,44 @@ impl FeedbackApi {
         let page = self.0.store.callbacks(request.id, after, Limit::or_default(limit.0)).await?;
         let items = page.items.into_iter().map(CallbackDocument::from).collect();
         Ok(Json(CALLBACKS.page(items, page.more, |last: &CallbackDocument| last.id.uuid())))
+    }
+}
+
+impl FeedbackApi {
+    async fn record_answer(
+        &self,
+        person: Person,
+        request: RequestId,
+        key: &IdempotencyKey,
+        draft: Body<ResponseDraft>,
+    ) -> Result<Replayable<AcceptedDocument>, Problem> {
+        let path = format!("/api/feedback/{request}/responses");
+        let claim = self.0.running.claim(key, person.user.id.uuid(), &path, &draft.raw)?;
+        let ResponseDraft { value, comment } = draft.value;
+        let length = comment.as_ref().map_or(0, |comment| comment.chars().count());
+        if length > COMMENT_MAX {
+            let detail = format!("has {length} characters, at most {COMMENT_MAX} are taken");
+            return Err(Problem::invalid(vec![FieldError::new("comment", detail)]));
+        }
+        let given = (value.clone(), comment.clone());
+        let event = claim.as_ref().map(idempotency::Claim::event);
+        let channel = person.channel().parse().map_err(|_| Problem::internal())?;
+        let answer = Answer { request, by: Some(person.user_ref()), channel, value, comment, event };
+        let Responded { recorded, faults } = self.0.hub.respond(answer).await?.ok_or_else(missing)?;
+        let response = recorded.response;
+        if recorded.duplicate && (&response.value, &response.comment) != (&given.0, &given.1) {
+            return Err(idempotency::mismatch());
+        }
+        let feedback = RequestDocument::from(recorded.request.as_ref());
+        let problem = match response.verdict {
+            Verdict::Accepted => {
+                return Ok(Replayable(Json(AcceptedDocument { response, feedback }), recorded.duplicate));
+            }
+            Verdict::Invalid => Problem::invalid(faults),
+            Verdict::Refused => Problem::forbidden("You are not asked."),
+            Verdict::Late => late(response, feedback),
+        };
+        Err(problem.replayed(recorded.duplicate))
     }
 }
 

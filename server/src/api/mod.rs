@@ -17,6 +17,7 @@ mod docs;
 pub mod feedback;
 pub mod health;
 pub mod idempotency;
+pub mod limits;
 pub mod list;
 mod metrics;
 mod middleware;
@@ -51,6 +52,7 @@ type Operations = (
     tokens::TokensApi,
     users::UsersApi,
     addresses::AddressesApi,
+    limits::LimitsApi,
     feedback::FeedbackApi,
     stream::StreamApi,
     channels::ChannelsApi,
@@ -66,6 +68,7 @@ fn operations(app: &Arc<App>) -> Operations {
         tokens::TokensApi(app()),
         users::UsersApi(app()),
         addresses::AddressesApi(app()),
+        limits::LimitsApi(app()),
         feedback::FeedbackApi(app()),
         stream::StreamApi(app()),
         channels::ChannelsApi(app()),

@@ -17,9 +17,9 @@ pub struct Authenticated(pub Principal);
 #[derive(Clone, Debug)]
 pub struct SignedIn(pub Person);
 
-/// A person who manages the hub: the extractor of operations for administrators.
+/// Who manages the hub, in person or by a token with the scope `admin`: the extractor of operations for administrators.
 #[derive(Clone, Debug)]
-pub struct Administrator(pub Person);
+pub struct Administrator(pub Principal);
 
 async fn principal(request: &Request) -> Result<Principal, Problem> {
     App::of(request)?.auth.authenticate(request).await
@@ -89,5 +89,5 @@ macro_rules! security_scheme {
 security_scheme! {
     Authenticated, request => principal(request).await?;
     SignedIn, request => principal(request).await?.into_person()?;
-    Administrator, request => principal(request).await?.into_person()?.into_administrator()?;
+    Administrator, request => principal(request).await?.into_administrator()?;
 }

@@ -1,11 +1,15 @@
 //! Who calls: passwords, access and refresh tokens, service tokens, the page's cookies, and the origins of its pages.
 
 mod access_token;
+mod attempts;
 mod cookies;
 mod extract;
+mod hashing;
+mod manage;
 mod origin;
 mod password;
 mod principal;
+mod registration;
 mod service_token;
 mod sign_in;
 
@@ -17,21 +21,25 @@ use tokio::sync::broadcast;
 use crate::{
     account::{AccountStore, Over},
     config::Config,
+    limits::Counts,
     storage::{Cipher, SecretKey},
 };
 
+pub use attempts::Attempts;
 pub use cookies::Cookies;
 pub use extract::{Administrator, Authenticated, SignedIn};
+pub use manage::{AccountChanges, CreatedServiceUser, NewServiceUser, PasswordChange};
 pub use origin::Origins;
 pub(crate) use origin::origin;
 pub use principal::{Agent, Person, Principal, Via};
 pub(crate) use principal::{bearer, is_safe};
+pub use registration::Registration;
 pub(crate) use service_token::webhook_context;
 pub use service_token::{CreatedToken, NewServiceToken};
-pub use sign_in::{Registration, SignIn};
+pub use sign_in::SignIn;
 
 use access_token::AccessTokens;
-use password::Passwords;
+use hashing::Hashing;
 
 /// Finds out who calls, and signs people in and out.
 pub struct Auth {
@@ -39,10 +47,12 @@ pub struct Auth {
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     cipher: Arc<Cipher>,
-    passwords: Passwords,
+    passwords: Hashing,
     access_tokens: AccessTokens,
     refresh_life: Duration,
     registration_open: bool,
+    /// Log-ins that fail.
+    pub attempts: Attempts,
     /// Whose pages may call.
     pub origins: Origins,
     /// How the page's cookies are set.
@@ -62,19 +72,21 @@ impl Auth {
         accounts: Arc<dyn AccountStore>,
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
+        counts: Arc<dyn Counts>,
     ) -> Result<Self> {
         let access_life = Duration::from_mins(config.access_token_minutes.into());
         Ok(Self {
             accounts,
-            clock,
             ids,
             cipher,
-            passwords: Passwords::new()?,
+            passwords: Hashing::start()?,
             access_tokens: AccessTokens::new(&secret.derive("access token"), access_life),
             refresh_life: Duration::from_hours(u64::from(config.refresh_token_days) * 24),
             registration_open: config.registration_is_open(),
+            attempts: Attempts::new(config, counts, clock.clone()),
             origins: Origins::new(config),
             cookies: Cookies::new(config),
+            clock,
         })
     }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Auth, cookies, service_token};
 use crate::{
-    account::{Over, Role, TokenScope, UserDocument},
+    account::{Account, Over, Role, TokenScope, UserDocument},
     api::problem::Problem,
     digest,
 };
@@ -50,6 +50,8 @@ pub struct Agent {
     pub token: TokenRef,
     /// What it may do.
     pub scopes: Vec<TokenScope>,
+    /// What its owner may do: no token may do more.
+    pub owner_role: Role,
     /// When the token ceases to work, if it does.
     pub expires_at: Option<Timestamp>,
 }
@@ -76,18 +78,6 @@ impl Person {
         match self.via {
             Via::Bearer => ChannelName::API,
             Via::Cookie => ChannelName::WEB,
-        }
-    }
-
-    /// The same person, if they manage the hub.
-    ///
-    /// # Errors
-    ///
-    /// `forbidden` otherwise.
-    pub fn into_administrator(self) -> Result<Self, Problem> {
-        match self.user.role {
-            Role::Administrator => Ok(self),
-            Role::Member => Err(Problem::forbidden("This is for administrators.")),
         }
     }
 }
@@ -140,6 +130,23 @@ impl Principal {
         }
     }
 
+    /// The same principal, if it manages the hub: an administrator, or an agent with the scope `admin` whose owner is one.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` otherwise.
+    pub fn into_administrator(self) -> Result<Self, Problem> {
+        self.require(TokenScope::Admin)?;
+        let role = match &self {
+            Self::Person(person) => person.user.role,
+            Self::Agent(agent) => agent.owner_role,
+        };
+        match role {
+            Role::Administrator => Ok(self),
+            Role::Member => Err(Problem::forbidden("This is for administrators.")),
+        }
+    }
+
     /// The person.
     ///
     /// # Errors
@@ -168,6 +175,8 @@ impl Principal {
         match (what, self) {
             (Over::Token(id), Self::Agent(agent)) => agent.token.id == id,
             (Over::SignIn(id), Self::Person(person)) => person.sign_in == id,
+            (Over::Account(id), Self::Person(person)) => person.user.id == id,
+            (Over::Account(id), Self::Agent(agent)) => agent.owner.id == id,
             _ => false,
         }
     }
@@ -246,6 +255,7 @@ impl Auth {
         let reference = TokenRef { id: token.id, name: token.name };
         Ok(Principal::Agent(Agent {
             owner: account.user,
+            owner_role: account.role,
             token: reference,
             scopes: token.scopes,
             expires_at: token.expires_at,
@@ -279,7 +289,7 @@ impl Auth {
         let access = self.access_tokens.read(token, now).map_err(Problem::unauthenticated)?;
         let (end, account) =
             tokio::try_join!(self.accounts.sign_in_end(access.sign_in), self.accounts.account(access.user))?;
-        match end.filter(|end| *end > now).zip(account) {
+        match end.filter(|end| *end > now).zip(account.filter(Account::is_active)) {
             Some((expires_at, account)) => {
                 Ok(Person { user: account.into(), sign_in: access.sign_in, via, expires_at })
             }

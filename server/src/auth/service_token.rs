@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hearback_core::{Timestamp, error::FieldError, id::TokenId, secret::ExposeSecret, store::Page};
+use hearback_core::{
+    Timestamp,
+    error::FieldError,
+    id::{TokenId, UserId},
+    secret::ExposeSecret,
+    store::Page,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Auth;
 use crate::{
-    account::{self, KeptAnswer, ServiceToken, TokenCreated, TokenScope},
+    account::{self, KeptAnswer, Role, ServiceToken, TokenCreated, TokenScope},
     api::{
         answer::Created,
         idempotency::{self, Claim},
@@ -34,7 +40,7 @@ pub struct NewServiceToken {
     /// What people see as the asker: 1 to 100 characters.
     #[schemars(length(min = 1, max = 100))]
     pub name: String,
-    /// What it may do; everything when absent.
+    /// What it may do; everything but `admin` when absent. Only administrators can give `admin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub scopes: Option<Vec<TokenScope>>,
@@ -58,7 +64,8 @@ pub struct CreatedToken {
 }
 
 impl NewServiceToken {
-    fn check(self, id: TokenId, now: Timestamp) -> Result<ServiceToken, Vec<FieldError>> {
+    /// The token, for an owner of this role; or every fault.
+    pub(super) fn check(self, owner: Role, id: TokenId, now: Timestamp) -> Result<ServiceToken, Vec<FieldError>> {
         let mut faults = Vec::new();
         let name = self.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
@@ -67,13 +74,16 @@ impl NewServiceToken {
         if self.expires_in.is_some_and(|seconds| seconds == 0 || seconds > EXPIRES_IN_MAX) {
             faults.push(FieldError::new("expires_in", format!("expected 1 to {EXPIRES_IN_MAX} seconds")));
         }
-        let scopes = match self.scopes {
-            None => TokenScope::ALL.to_vec(),
-            Some(asked) => TokenScope::ALL.into_iter().filter(|scope| asked.contains(scope)).collect(),
+        let may_have = |scope: &TokenScope| *scope != TokenScope::Admin || owner == Role::Administrator;
+        let (scopes, fault) = match &self.scopes {
+            None => (TokenScope::DEFAULT.to_vec(), None),
+            Some(asked) if asked.is_empty() => (Vec::new(), Some("expected at least one")),
+            Some(asked) if !asked.iter().all(may_have) => (Vec::new(), Some("`admin` is for tokens of administrators")),
+            Some(asked) => (TokenScope::ALL.into_iter().filter(|scope| asked.contains(scope)).collect(), None),
         };
-        if scopes.is_empty() {
-            let fault = FieldError::new("scopes", "expected at least one");
-            faults.push(fault.allowing(TokenScope::ALL.map(TokenScope::as_str)));
+        if let Some(fault) = fault {
+            let allowed = TokenScope::ALL.into_iter().filter(may_have).map(TokenScope::as_str);
+            faults.push(FieldError::new("scopes", fault).allowing(allowed));
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -95,12 +105,28 @@ impl Auth {
         new: NewServiceToken,
         claim: Option<&Claim>,
     ) -> Result<Created<CreatedToken>, Problem> {
-        let shown = new.check(self.ids.next(), self.clock.now()).map_err(Problem::invalid)?;
+        let shown = new.check(owner.user.role, self.ids.next(), self.clock.now()).map_err(Problem::invalid)?;
+        let (new, document) = self.issue(shown, owner.user.id, claim, |token| token)?;
+        match self.accounts.create_token(new).await? {
+            TokenCreated::New => Ok(document),
+            TokenCreated::Replayed(sealed) => self.replayed(&sealed),
+            TokenCreated::Mismatch => Err(idempotency::mismatch()),
+        }
+    }
+
+    /// A new token of this kind to store, and the answer that shows it.
+    pub(super) fn issue<T: Serialize>(
+        &self,
+        shown: ServiceToken,
+        user_id: UserId,
+        claim: Option<&Claim>,
+        document: impl FnOnce(CreatedToken) -> T,
+    ) -> Result<(account::NewToken, Created<T>), Problem> {
         let token = format!("{PREFIX}{}", digest::random_text());
         let webhook_secret = format!("whsec_{}", STANDARD.encode(digest::random_bytes()));
         let sealed_webhook_secret = self.cipher.seal(&webhook_context(shown.id), &webhook_secret)?;
         let hash = digest::sha256(token.as_bytes());
-        let answer = Created::new(&CreatedToken { shown: shown.clone(), token, webhook_secret })?;
+        let answer = Created::new(&document(CreatedToken { shown: shown.clone(), token, webhook_secret }))?;
         let kept = match claim {
             Some(claim) => {
                 let text = String::from_utf8_lossy(answer.document());
@@ -108,16 +134,13 @@ impl Auth {
             }
             None => None,
         };
-        let user_id = owner.user.id;
-        let new = account::NewToken { token: shown, user_id, hash, sealed_webhook_secret, kept };
-        match self.accounts.create_token(new).await? {
-            TokenCreated::New => Ok(answer),
-            TokenCreated::Replayed(sealed) => {
-                let document = self.cipher.open(ANSWER, &sealed)?;
-                Ok(Created::kept(document.expose_secret().as_bytes().to_vec()))
-            }
-            TokenCreated::Mismatch => Err(idempotency::mismatch()),
-        }
+        Ok((account::NewToken { token: shown, user_id, hash, sealed_webhook_secret, kept }, answer))
+    }
+
+    /// The answer that was kept of an earlier call.
+    pub(super) fn replayed<T: Serialize>(&self, sealed: &[u8]) -> Result<Created<T>, Problem> {
+        let document = self.cipher.open(ANSWER, sealed)?;
+        Ok(Created::kept(document.expose_secret().as_bytes().to_vec()))
     }
 
     /// The service tokens of a person, newest first, with ids below `before`.
@@ -170,14 +193,14 @@ mod tests {
 
     fn check(new: serde_json::Value) -> Result<ServiceToken, Vec<String>> {
         let new: NewServiceToken = serde_json::from_value(new).unwrap();
-        let checked = new.check(Uuid::from_u128(1).into(), Timestamp::from_micros(0));
+        let checked = new.check(Role::Member, Uuid::from_u128(1).into(), Timestamp::from_micros(0));
         checked.map_err(|faults| faults.into_iter().map(|fault| fault.field).collect())
     }
 
     #[test]
-    fn a_token_has_every_scope_and_no_end_unless_asked_for() {
+    fn a_token_has_every_scope_but_admin_and_no_end_unless_asked_for() {
         let token = check(serde_json::json!({"name": " deploy-bot "})).unwrap();
-        assert_eq!((token.name.as_str(), token.scopes.as_slice()), ("deploy-bot", TokenScope::ALL.as_slice()));
+        assert_eq!((token.name.as_str(), token.scopes.as_slice()), ("deploy-bot", TokenScope::DEFAULT.as_slice()));
         assert_eq!(token.expires_at, None);
         let token = check(serde_json::json!({
             "name": "n", "scopes": ["feedback:read", "feedback:read"], "expires_in": 60
@@ -194,6 +217,8 @@ mod tests {
         for name in ["a\nb".to_owned(), "n".repeat(101)] {
             assert_eq!(check(serde_json::json!({ "name": name })), Err(vec!["name".into()]));
         }
+        let admin = serde_json::json!({"name": "n", "scopes": ["feedback:read", "admin"]});
+        assert_eq!(check(admin), Err(vec!["scopes".into()]), "a member gives no more than they may");
         let long = serde_json::json!({"name": "n", "expires_in": u64::MAX});
         assert_eq!(check(long), Err(vec!["expires_in".into()]));
     }

@@ -1,39 +1,17 @@
-//! Registering, signing in, renewing and signing out.
+//! Signing in, renewing and signing out.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
-use hearback_core::{error::FieldError, id::UserId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Auth, access_token::Access, password};
+use super::{Auth, access_token::Access};
 use crate::{
-    account::{Account, NewAccount, NewRefresh, Registered, Rotated},
-    api::problem::{Problem, ProblemKind},
+    account::{Account, NewRefresh, Rotated, SignInBegun},
+    api::problem::Problem,
     digest,
 };
 
-const EMAIL_MAX: usize = 254;
-const USERNAME_MIN: usize = 2;
-const USERNAME_MAX: usize = 40;
-
-/// An account to make.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Registration {
-    /// The e-mail, which also signs in.
-    #[schemars(length(max = 254))]
-    pub email: String,
-    /// 8 to 256 characters, one of them a number.
-    #[schemars(length(min = 8, max = 256))]
-    pub password: String,
-    /// The name that agents ask by: 2 to 40 of a–z, 0–9, `.`, `_` and `-`, beginning with a letter or number. Made from
-    /// the e-mail when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 40))]
-    pub username: Option<String>,
-}
+const WRONG: &str = "The username or the password is wrong.";
 
 /// A sign-in, new or renewed.
 pub struct SignIn {
@@ -47,12 +25,6 @@ pub struct SignIn {
     pub expires_in: u64,
 }
 
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for SignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignIn").field("user", &self.account.user).finish_non_exhaustive()
@@ -60,59 +32,21 @@ impl fmt::Debug for SignIn {
 }
 
 impl Auth {
-    /// Whether there is no account yet, and whether anybody may make one.
+    /// Signs in by username or e-mail, from an address.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
-    pub async fn registration(&self) -> Result<(bool, bool), Problem> {
-        let first = self.accounts.is_empty().await?;
-        Ok((first, first || self.registration_open))
-    }
-
-    /// Makes an account and signs it in.
-    ///
-    /// # Errors
-    ///
-    /// `registration_closed`, `invalid`, or `taken` with the field.
-    pub async fn register(&self, new: Registration) -> Result<SignIn, Problem> {
-        // Looked at first, so that a closed hub hashes nothing for strangers; the store decides.
-        if !self.registration().await?.1 {
-            return Err(closed());
-        }
-        let (email, username) = check(&new).map_err(Problem::invalid)?;
-        let new = NewAccount {
-            id: self.ids.next(),
-            username,
-            email,
-            password: self.passwords.hash(new.password).await?,
-            at: self.clock.now(),
-            open: self.registration_open,
-        };
-        match self.accounts.register(new).await? {
-            Registered::New(account) => self.begin(account).await,
-            Registered::Closed => Err(closed()),
-            Registered::Taken(field) => {
-                let word = if field == "email" { "e-mail" } else { field };
-                let detail = format!("This {word} belongs to another account.");
-                let fault = FieldError::new(field, "already taken");
-                Err(Problem::new(ProblemKind::Taken, detail).with_errors(vec![fault]))
-            }
-        }
-    }
-
-    /// Signs in by username or e-mail.
-    ///
-    /// # Errors
-    ///
-    /// `unauthenticated`, without telling what was wrong.
-    pub async fn log_in(&self, login: &str, password: String) -> Result<SignIn, Problem> {
-        let account = self.accounts.account_by_login(&login.trim().to_lowercase()).await?;
+    /// `unauthenticated`, without telling what was wrong; `too_many_requests` after too many that failed, for names that nobody
+    /// has too; `unavailable` while too many sign in at once; `forbidden` to who knows the password of a deactivated account.
+    pub async fn log_in(&self, login: &str, password: String, from: Option<IpAddr>) -> Result<SignIn, Problem> {
+        let login = login.trim().to_lowercase();
+        let account = self.accounts.account_by_login(&login).await?;
         let stored = account.as_ref().and_then(|account| account.password.clone());
-        let right = self.passwords.verify(password, stored).await?;
+        let right = self.attempts.guarded(&login, from, self.passwords.verify(password, stored)).await?;
         match account.filter(|_| right) {
-            Some(account) => self.begin(account).await,
-            None => Err(Problem::unauthenticated("The username or the password is wrong.")),
+            Some(account) if account.is_active() => self.begin(account).await,
+            Some(_) => Err(Problem::forbidden("This account is deactivated. Ask an administrator of this hub.")),
+            None => Err(Problem::unauthenticated(WRONG)),
         }
     }
 
@@ -146,11 +80,14 @@ impl Auth {
         Ok(self.accounts.end_sign_in(sign_in).await?)
     }
 
-    async fn begin(&self, account: Account) -> Result<SignIn, Problem> {
+    /// Begins a sign-in of an account whose password was verified.
+    pub(super) async fn begin(&self, account: Account) -> Result<SignIn, Problem> {
         let family = self.ids.next();
         let (text, first) = self.new_refresh();
-        self.accounts.begin_sign_in(account.user.id, family, first).await?;
-        self.signed_in(account, family, text)
+        match self.accounts.begin_sign_in(&account, family, first).await? {
+            SignInBegun::Now => self.signed_in(account, family, text),
+            SignInBegun::Void => Err(Problem::unauthenticated(WRONG)),
+        }
     }
 
     fn new_refresh(&self) -> (String, NewRefresh) {
@@ -164,110 +101,5 @@ impl Auth {
         let access = Access { user: account.user.id, sign_in };
         let access_token = self.access_tokens.issue(access, self.clock.now())?;
         Ok(SignIn { account, access_token, refresh_token, expires_in: self.access_tokens.life().as_secs() })
-    }
-}
-
-fn closed() -> Problem {
-    Problem::new(
-        ProblemKind::RegistrationClosed,
-        "Nobody may register on this hub. Ask its administrator for an account.",
-    )
-}
-
-/// The e-mail and the username, in lower case, or every fault.
-fn check(new: &Registration) -> Result<(String, String), Vec<FieldError>> {
-    let email = new.email.trim().to_lowercase();
-    let mut faults: Vec<_> = email_fault(&email).into_iter().chain(password::fault(&new.password)).collect();
-    let username = match &new.username {
-        Some(username) => username.to_lowercase(),
-        None => from_email(&email),
-    };
-    let rule = "expected 2 to 40 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or number, and not a UUID";
-    if !is_username(&username) {
-        let given = new.username.is_some();
-        // Where the e-mail is wrong as well, that fault is enough.
-        if given || faults.iter().all(|fault| fault.field != "email") {
-            let detail =
-                if given { rule.into() } else { format!("none can be made from the e-mail: give one ({rule})") };
-            faults.push(FieldError::new("username", detail));
-        }
-    }
-    if faults.is_empty() { Ok((email, username)) } else { Err(faults) }
-}
-
-fn email_fault(email: &str) -> Option<FieldError> {
-    let special = |c: char| c.is_control() || c.is_whitespace() || r#"<>()[],;:"\"#.contains(c);
-    let good = match email.split_once('@') {
-        Some((local, domain)) => {
-            let sides =
-                [local, domain].iter().all(|side| !side.is_empty() && !side.starts_with('.') && !side.ends_with('.'));
-            sides && !domain.contains('@') && email.len() <= EMAIL_MAX && !email.contains(special)
-        }
-        None => false,
-    };
-    (!good).then(|| FieldError::new("email", "expected an e-mail address of at most 254 bytes, as ana@example.org"))
-}
-
-fn is_username(name: &str) -> bool {
-    let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    (USERNAME_MIN..=USERNAME_MAX).contains(&name.len())
-        && name.starts_with(part)
-        && name.chars().all(|c| part(c) || matches!(c, '.' | '_' | '-'))
-        && name.parse::<UserId>().is_err()
-}
-
-/// What is left of the e-mail's local part when everything that no username has is taken out.
-fn from_email(email: &str) -> String {
-    let local = email.split_once('@').map_or(email, |(local, _)| local);
-    let kept = local.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-    kept.skip_while(|c| !c.is_ascii_alphanumeric()).take(USERNAME_MAX).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn checked(email: &str, password: &str, username: Option<&str>) -> Result<(String, String), Vec<String>> {
-        let new =
-            Registration { email: email.into(), password: password.into(), username: username.map(str::to_owned) };
-        check(&new).map_err(|faults| faults.into_iter().map(|fault| fault.field).collect())
-    }
-
-    #[test]
-    fn names_are_lower_case_and_made_from_the_email_when_absent() {
-        let good = [
-            ("Ana@Example.org", None, "ana@example.org", "ana"),
-            ("Ana.B+news@example.org", None, "ana.b+news@example.org", "ana.bnews"),
-            ("_x.y@example.org", None, "_x.y@example.org", "x.y"),
-            ("ana@example.org", Some("Ana-2"), "ana@example.org", "ana-2"),
-            ("ä@example.org", Some("ae"), "ä@example.org", "ae"),
-        ];
-        for (email, username, expected_email, expected_username) in good {
-            assert_eq!(checked(email, "lamp 1234", username), Ok((expected_email.into(), expected_username.into())));
-        }
-    }
-
-    #[test]
-    fn every_fault_is_named() {
-        let long = format!("{}@example.org", "a".repeat(250));
-        for email in
-            ["", "ana", "@b", "a@", "a@b@c", "a b@c", "a@b\n", "a\0@b", "a@b\r\nBcc: c@d", "<a@b>", "a@.b", &long]
-        {
-            assert_eq!(
-                checked(email.trim_end_matches(' '), "lamp 1234", Some("ana")).is_ok(),
-                email == "a@b\n",
-                "{email:?}"
-            );
-        }
-        let uuid = "01a1f84a-95c0-7f2b-9cf4-bb99f4bea973";
-        for username in ["", "a", &"a".repeat(41), "-ana", "an a", "ana@b", "än", "ana\0", uuid] {
-            assert_eq!(
-                checked("ana@example.org", "lamp 1234", Some(username)),
-                Err(vec!["username".into()]),
-                "{username}"
-            );
-        }
-        assert_eq!(checked("ä@example.org", "lamp 1234", None), Err(vec!["username".into()]));
-        assert_eq!(checked("x", "short", Some("-")), Err(vec!["email".into(), "password".into(), "username".into()]));
     }
 }

@@ -153,6 +153,37 @@ pub const KEYS: &[Key] = &[
         |config| config.refresh_token_days.to_string(),
     ),
     Key::new(
+        "RATE_LIMIT_USER",
+        NUMBER_OR_OFF,
+        |config, text| values::number(text, 0, u32::MAX).map(|most| config.rate_limit_user = most),
+        |config| config.rate_limit_user.to_string(),
+    ),
+    Key::new(
+        "RATE_LIMIT_SESSION",
+        NUMBER_OR_OFF,
+        |config, text| values::number(text, 0, u32::MAX).map(|most| config.rate_limit_session = most),
+        |config| config.rate_limit_session.to_string(),
+    ),
+    Key::new(
+        "RATE_LIMIT_CHANNEL",
+        NUMBER_OR_OFF,
+        |config, text| values::number(text, 0, u32::MAX).map(|most| config.rate_limit_channel = most),
+        |config| config.rate_limit_channel.to_string(),
+    ),
+    Key::new(
+        "RATE_LIMIT_LOGIN",
+        NUMBER_OR_OFF,
+        |config, text| values::number(text, 0, u32::MAX).map(|most| config.rate_limit_login = most),
+        |config| config.rate_limit_login.to_string(),
+    ),
+    Key::new(
+        "TRUSTED_PROXIES",
+        "empty, or a comma list of networks in CIDR notation, as 127.0.0.0/8,10.0.0.0/8",
+        |config, text| values::networks(text).map(|networks| config.trusted_proxies = networks),
+        |config| config.trusted_proxies.to_string(),
+    )
+    .list(),
+    Key::new(
         "SEND_TIMEOUT",
         "whole seconds, 1 to 3600",
         |config, text| values::number(text, 1, 3600).map(|s| config.send_timeout = std::time::Duration::from_secs(s)),

@@ -75,6 +75,16 @@ pub struct Config {
     pub access_token_minutes: u32,
     /// The life of a refresh token, in days.
     pub refresh_token_days: u32,
+    /// What a person may do in a minute, of what counts; 0 is no limit.
+    pub rate_limit_user: u32,
+    /// What may be done in one session in a minute; 0 is no limit.
+    pub rate_limit_session: u32,
+    /// What a person may do over one channel in a minute; 0 is no limit.
+    pub rate_limit_channel: u32,
+    /// Failed log-ins in a minute, by the name that is tried and by the address it is tried from; 0 is no limit.
+    pub rate_limit_login: u32,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
     /// How long events stay in the log, in days.
     pub event_retention_days: u32,
     /// How long one send over a channel may take.
@@ -105,6 +115,11 @@ impl Default for Config {
             log_format: LogFormat::default(),
             access_token_minutes: 25,
             refresh_token_days: 7,
+            rate_limit_user: 30,
+            rate_limit_session: 10,
+            rate_limit_channel: 20,
+            rate_limit_login: 10,
+            trusted_proxies: Networks::default(),
             event_retention_days: 30,
             send_timeout: Duration::from_secs(10),
             outbound_allow: Networks::default(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::shown::Shown;
 use crate::{
-    server::{Answered, Caller, TestServer, read},
+    server::{Answered, Caller, PASSWORD, TestServer, read},
     socket::{Socket, delivery_status},
     streams::client::Stream,
 };
@@ -46,6 +46,7 @@ pub async fn told(server: &TestServer, clock: &Arc<ManualClock>, shown: &mut Sho
     nobody_is_reached(shown).await;
     an_address_is_given(shown).await;
     a_stream_tells(shown).await;
+    a_limit_is_reached(shown).await;
 }
 
 /// Adds a channel that may not be called.
@@ -125,12 +126,48 @@ async fn an_address_is_given(shown: &mut Shown) {
     server.register("ben").await;
     let users = ana.get("/api/users").await.body;
     shown.said("bodies/user.list.json", &users);
+    let service = ana.post("/api/users/service", shown.sent("bodies/user.service.create.json")).await;
+    shown.said("bodies/user.service.created.json", &service.body);
     let addresses = format!("/api/users/{}/addresses", users["items"][1]["id"].as_str().unwrap());
     let added = ana.post(&addresses, shown.sent("bodies/address.create.json")).await;
     assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
     shown.said("bodies/address.json", &added.body);
     for path in [addresses.as_str(), "/api/me/addresses"] {
         shown.said("bodies/address.list.json", &ana.get(path).await.body);
+    }
+    let ben = format!("/api/users/{}", users["items"][0]["id"].as_str().unwrap());
+    let change = ana.call(Method::PATCH, &ben).json(&shown.sent("bodies/user.change.json"));
+    shown.said("bodies/user.changed.json", &read(change.send().await.unwrap()).await.body);
+    let password =
+        json!({"current_password": PASSWORD, "new_password": shown.sent("bodies/auth.password.json")["new_password"]});
+    let changed = ana.post("/api/auth/password", password).await;
+    assert_eq!(changed.status, StatusCode::NO_CONTENT, "{changed:?}");
+}
+
+/// A hub of its own, whose channels take one answer a minute of each person.
+async fn a_limit_is_reached(shown: &mut Shown) {
+    let clock = Arc::new(ManualClock::at(serde_json::from_value(json!("2026-11-20T09:30:00Z")).unwrap()));
+    for per_channel in [20, 1] {
+        let server = TestServer::on(clock.clone(), |config| config.rate_limit_channel = per_channel).await;
+        let ana = server.register("ana").await;
+        let mut socket = Socket::open(&server, &ana, None).await;
+        socket.expect("connection_established").await;
+        let first = ana.ask(&[&ana]).await;
+        socket.expect("feedback_request").await;
+        socket.answer(&first, json!("rejected")).await;
+        socket.expect("feedback_settled").await;
+        if per_channel == 20 {
+            socket.say(shown.sent("socket/client/get_rate_limit_status.json")).await;
+            shown.said("socket/hub/rate_limit_status.json", &socket.next().await.unwrap());
+            ana.answer(&first, json!("rejected")).await;
+            clock.advance(Duration::from_secs(2));
+            shown.said("bodies/limits.json", &ana.get("/api/me/limits").await.body);
+        } else {
+            let second = ana.ask(&[&ana]).await;
+            socket.expect("feedback_request").await;
+            socket.answer(&second, json!("rejected")).await;
+            shown.said("socket/hub/rate_limit_exceeded.json", &socket.next().await.unwrap());
+        }
     }
 }
 

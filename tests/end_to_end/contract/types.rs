@@ -10,12 +10,15 @@ use hearback::{
         channels::ChannelDocument,
         feedback::{AcceptedDocument, ResponseDraft},
         health::{Alive, Health},
+        limits::LimitsDocument,
         list::Page,
         problem::{ProblemDocument, ProblemKind},
         site::RootDocument,
         stream::StreamEvent,
     },
-    auth::{CreatedToken, NewServiceToken, Registration},
+    auth::{
+        AccountChanges, CreatedServiceUser, CreatedToken, NewServiceToken, NewServiceUser, PasswordChange, Registration,
+    },
 };
 use hearback_adapters::websocket::protocol::{ClientMessage, HubMessage};
 use hearback_core::{
@@ -39,12 +42,18 @@ pub enum Place {
 
 use Place::{Answer, Sent};
 
-pub const BODIES: [Body; 33] = [
+pub const BODIES: [Body; 39] = [
     Body("auth.register.json", again::<Registration>, Sent("register")),
     Body("auth.refresh.json", read_only::<Refresh>, Sent("refresh")),
     Body("auth.tokens.json", again::<Tokens>, Answer("register", "201")),
     Body("user.json", again::<UserDocument>, Answer("get_me", "200")),
     Body("user.list.json", again::<Page<UserDocument>>, Answer("list_users", "200")),
+    Body("user.change.json", again::<AccountChanges>, Sent("change_user")),
+    Body("user.changed.json", again::<UserDocument>, Answer("change_user", "200")),
+    Body("user.service.create.json", again::<NewServiceUser>, Sent("create_service_user")),
+    Body("user.service.created.json", again::<CreatedServiceUser>, Answer("create_service_user", "201")),
+    Body("auth.password.json", again::<PasswordChange>, Sent("change_password")),
+    Body("limits.json", again::<LimitsDocument>, Answer("get_limits", "200")),
     Body("address.create.json", again::<AddressDraft>, Sent("add_address")),
     Body("address.json", again::<AddressDocument>, Answer("add_address", "201")),
     Body("address.list.json", again::<Page<AddressDocument>>, Answer("list_my_addresses", "200")),

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use hearback::{
     account::{
-        AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role, Rotated, ServiceToken,
-        TokenCreated, TokenScope,
+        Account, AccountStore, Changed, Changes, KeptAnswer, NewAccount, NewRefresh, NewToken, Registered, Role,
+        Rotated, ServiceToken, SignInBegun, TokenCreated, TokenScope,
     },
     storage::SqlStorage,
 };
@@ -39,8 +39,12 @@ fn new(ids: &Ids, username: &str, email: &str, open: bool) -> NewAccount {
 }
 
 async fn register(storage: &SqlStorage, ids: &Ids, name: &str) -> UserId {
+    registered(storage, ids, name).await.user.id
+}
+
+async fn registered(storage: &SqlStorage, ids: &Ids, name: &str) -> Account {
     match storage.register(new(ids, name, &format!("{name}@example.com"), true)).await.unwrap() {
-        Registered::New(account) => account.user.id,
+        Registered::New(account) => account,
         other => panic!("{other:?}"),
     }
 }
@@ -204,14 +208,14 @@ async fn a_refresh_token_is_good_once_and_a_copy_ends_the_sign_in() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path()).await;
     let ids = ids();
-    let ana = register(&storage, &ids, "ana").await;
+    let ana = registered(&storage, &ids, "ana").await;
     let (stolen, other): (Uuid, Uuid) = (ids.next(), ids.next());
-    storage.begin_sign_in(ana, stolen, refresh(1, 0, 100)).await.unwrap();
-    storage.begin_sign_in(ana, other, refresh(101, 0, 100)).await.unwrap();
+    storage.begin_sign_in(&ana, stolen, refresh(1, 0, 100)).await.unwrap();
+    storage.begin_sign_in(&ana, other, refresh(101, 0, 100)).await.unwrap();
     let rotate = async |shown: u8, next| storage.rotate_refresh(&[shown; 32], next).await.unwrap();
 
     assert!(matches!(rotate(1, refresh(2, 10, 110)).await, Rotated::New { account, family }
-        if account.user.id == ana && family == stolen));
+        if account.user.id == ana.user.id && family == stolen));
     assert!(matches!(rotate(2, refresh(3, 20, 120)).await, Rotated::New { .. }));
     assert!(matches!(rotate(9, refresh(4, 20, 120)).await, Rotated::Unknown));
     assert!(storage.sign_in_end(stolen).await.unwrap().is_some());
@@ -232,9 +236,9 @@ async fn a_refresh_token_shown_twice_at_once_is_good_once() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Arc::new(open(folder.path()).await);
     let ids = ids();
-    let ana = register(&storage, &ids, "ana").await;
+    let ana = registered(&storage, &ids, "ana").await;
     let family: Uuid = ids.next();
-    storage.begin_sign_in(ana, family, refresh(1, 0, 100)).await.unwrap();
+    storage.begin_sign_in(&ana, family, refresh(1, 0, 100)).await.unwrap();
     let rotations: Vec<_> = (10..20)
         .map(|next| {
             let storage = storage.clone();
@@ -255,14 +259,65 @@ async fn sign_ins_that_ran_out_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path()).await;
     let ids = ids();
-    let ana = register(&storage, &ids, "ana").await;
+    let ana = registered(&storage, &ids, "ana").await;
     let (idle, used, last): (Uuid, Uuid, Uuid) = (ids.next(), ids.next(), ids.next());
-    storage.begin_sign_in(ana, idle, refresh(1, 0, 100)).await.unwrap();
-    storage.begin_sign_in(ana, used, refresh(2, 0, 100)).await.unwrap();
+    storage.begin_sign_in(&ana, idle, refresh(1, 0, 100)).await.unwrap();
+    storage.begin_sign_in(&ana, used, refresh(2, 0, 100)).await.unwrap();
     assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(3, 50, 150)).await.unwrap(), Rotated::New { .. }));
-    storage.begin_sign_in(ana, last, refresh(4, 100, 200)).await.unwrap();
+    storage.begin_sign_in(&ana, last, refresh(4, 100, 200)).await.unwrap();
     assert!(storage.sign_in_end(idle).await.unwrap().is_none());
     assert!(storage.sign_in_end(used).await.unwrap().is_some());
     // The copy of a used token is still known while it could have been good.
     assert!(matches!(storage.rotate_refresh(&[2; 32], refresh(5, 99, 199)).await.unwrap(), Rotated::Reused));
+}
+
+/// Between the verification of a password and the begin of its sign-in, the account may change.
+#[tokio::test]
+async fn a_sign_in_does_not_begin_by_a_password_that_was_just_changed_or_for_somebody_just_deactivated() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path()).await;
+    let ids = ids();
+    let (_, ben) = (registered(&storage, &ids, "ana").await, registered(&storage, &ids, "ben").await);
+    let begin = async |account: &Account, hash| {
+        storage.begin_sign_in(account, ids.next(), refresh(hash, 0, 100)).await.unwrap()
+    };
+    assert_eq!(begin(&ben, 1).await, SignInBegun::Now);
+    assert!(storage.change_password(ben.user.id, "$argon2id$", "$argon2id$new", Uuid::nil()).await.unwrap());
+    assert!(!storage.change_password(ben.user.id, "$argon2id$", "$argon2id$newer", Uuid::nil()).await.unwrap());
+    assert_eq!(begin(&ben, 2).await, SignInBegun::Void);
+    let ben = storage.account(ben.user.id).await.unwrap().unwrap();
+    assert_eq!(begin(&ben, 3).await, SignInBegun::Now);
+    let deactivate = Changes { active: Some(false), ..Changes::default() };
+    assert!(matches!(storage.change(ben.user.id, deactivate, NOW).await.unwrap(), Changed::Now(_)));
+    assert_eq!(begin(&ben, 4).await, SignInBegun::Void);
+}
+
+/// Of administrators who deactivate each other at once, one stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_always_manages_the_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Arc::new(open(folder.path()).await);
+    let ids = ids();
+    let mut administrators = vec![register(&storage, &ids, "ana").await];
+    for number in 0..7 {
+        let id = register(&storage, &ids, &format!("u{number}")).await;
+        let promote = Changes { role: Some(Role::Administrator), ..Changes::default() };
+        assert!(matches!(storage.change(id, promote, NOW).await.unwrap(), Changed::Now(_)));
+        administrators.push(id);
+    }
+    let changes = administrators.into_iter().enumerate().map(|(number, id)| {
+        let storage = storage.clone();
+        let leave = Changes { active: (number % 2 == 0).then_some(false), ..Changes::default() };
+        let demote = Changes { role: (number % 2 == 1).then_some(Role::Member), ..leave };
+        tokio::spawn(async move { storage.change(id, demote, NOW).await.unwrap() })
+    });
+    let (mut done, mut refused) = (0, 0);
+    for change in changes.collect::<Vec<_>>() {
+        match change.await.unwrap() {
+            Changed::Now(_) => done += 1,
+            Changed::LastAdministrator => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((done, refused), (7, 1));
 }

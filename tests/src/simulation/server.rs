@@ -11,6 +11,7 @@ use hearback_core::{
     event::{Bus, Event, EventId, EventKind, Heard, Topic, Work},
     hub::{Channels, Hub, Parts},
     id::Ids,
+    limits::Unlimited,
     person::Reader,
     store::Store,
 };
@@ -80,6 +81,7 @@ impl Server {
             send_timeout: SEND_TIMEOUT,
             event_retention: RETENTION,
             caller: Arc::new(Caller::new(life.clone())),
+            limits: Arc::new(Unlimited),
         });
         let stop = CancellationToken::new();
         let running = hub.clone().run(stop.clone());

@@ -204,6 +204,7 @@ async fn of_two_servers_one_runs_a_channel_and_the_other_goes_on() {
             send_timeout: Duration::from_secs(10),
             event_retention: Duration::from_hours(24),
             caller: world.receiver.clone(),
+            limits: Arc::new(Unlimited),
         });
         let stop = CancellationToken::new();
         tokio::spawn(hub.run(stop.clone()));

@@ -59,6 +59,7 @@ pub(super) fn hub(
         send_timeout: Duration::from_secs(10),
         event_retention: RETENTION,
         caller: receiver.clone(),
+        limits: Arc::new(Unlimited),
     })
 }
 

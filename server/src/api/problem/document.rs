@@ -1,5 +1,7 @@
 //! A problem as it is answered, and as the OpenAPI document describes it.
 
+use std::iter;
+
 use hearback_core::{error::FieldError, feedback::RequestDocument};
 use poem_openapi::{
     ApiResponse,
@@ -9,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CONTENT_TYPE, Problem};
-use crate::api::schema;
+use crate::api::{limits, schema};
 
 /// An error.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,7 +61,8 @@ impl ApiResponse for Problem {
             content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema: schema::reference::<ProblemDocument>() }],
             headers: match status {
                 401 => vec![text_header("WWW-Authenticate", "`Bearer`, where a token would help.")],
-                429 | 503 => vec![text_header("Retry-After", "Seconds after which another try may help.")],
+                429 => iter::once(retry_after()).chain(limits::described()).collect(),
+                503 => vec![retry_after()],
                 _ => Vec::new(),
             },
         };
@@ -69,6 +72,10 @@ impl ApiResponse for Problem {
     fn register(registry: &mut Registry) {
         schema::register_answer::<ProblemDocument>(registry);
     }
+}
+
+fn retry_after() -> MetaHeader {
+    text_header("Retry-After", "Seconds after which another try may help.")
 }
 
 /// The description of a header that holds a text.

@@ -6,7 +6,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use hearback_core::{event::Work, id::TokenId};
+use hearback_core::event::Work;
 use sqlx::{
     Executor,
     postgres::{PgConnectOptions, PgListener},
@@ -223,16 +223,18 @@ fn word(over: Over) -> String {
     match over {
         Over::Token(id) => format!(" t{}", id.uuid().simple()),
         Over::SignIn(id) => format!(" s{}", id.simple()),
+        Over::Account(id) => format!(" a{}", id.uuid().simple()),
         Over::Unknown => " ?".into(),
     }
 }
 
 /// What such a word says. What a newer server may say besides is not known here: whoever has to know asks.
 fn over(word: &str) -> Over {
-    let id = |id: &str| id.parse::<Uuid>().ok();
-    match (word.strip_prefix('t').and_then(id), word.strip_prefix('s').and_then(id)) {
-        (Some(token), _) => Over::Token(TokenId::from(token)),
-        (_, Some(sign_in)) => Over::SignIn(sign_in),
+    let mut letters = word.chars();
+    match (letters.next(), letters.as_str().parse::<Uuid>()) {
+        (Some('t'), Ok(token)) => Over::Token(token.into()),
+        (Some('s'), Ok(sign_in)) => Over::SignIn(sign_in),
+        (Some('a'), Ok(account)) => Over::Account(account.into()),
         _ => Over::Unknown,
     }
 }

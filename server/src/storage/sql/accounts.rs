@@ -1,15 +1,12 @@
-//! The port [`AccountStore`]: accounts and service tokens. Addresses and sign-ins are next door.
-
-use std::collections::{BTreeSet, HashMap};
+//! The port [`AccountStore`], and accounts. Service tokens, addresses and sign-ins are next door.
 
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
     id::{TokenId, UserId},
     person::UserRef,
-    store::{Idempotency, Page},
+    store::Page,
 };
-use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -20,24 +17,17 @@ use super::{
     people,
     queue::Write,
     rows,
-    session::{Pool, Row, Sql},
-    sign_ins::{Begin, ENDS, End, Rotate},
+    session::Row,
+    sign_ins::{Begin, ENDS, End, Rotate, end_others},
     store::page,
+    tokens::{self, CreateToken, RevokeToken, TOKEN_LIVES, TOKENS, TouchToken, WEBHOOK_SECRET},
     unit::Unit,
 };
 use crate::account::{
-    Account, AccountStore, AddressAdded, AddressDocument, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken,
-    Over, Registered, Role, Rotated, ServiceToken, TokenCreated,
+    Account, AccountStore, AddressAdded, AddressDocument, Changed, Changes, NewAccount, NewAddress, NewRefresh,
+    NewServiceUser, NewToken, Over, Registered, Role, Rotated, ServiceToken, ServiceUserCreated, SignInBegun,
+    TokenCreated,
 };
-use crate::storage::cipher::hex;
-
-/// When tokens were last noted as used, so that a busy one costs a write a minute and not one a call.
-pub(super) type TokenUse = Mutex<HashMap<TokenId, Timestamp>>;
-
-/// The precision of `last_used_at`, in microseconds.
-const MINUTE: i64 = 60_000_000;
-/// How many tokens are remembered as used; beyond it all are forgotten, which costs each of them one more write.
-const TOKEN_USE_MAX: usize = 10_000;
 
 #[async_trait]
 impl AccountStore for SqlStorage {
@@ -77,6 +67,19 @@ impl AccountStore for SqlStorage {
         page(&found, limit, account)
     }
 
+    async fn change(&self, id: UserId, changes: Changes, at: Timestamp) -> Result<Changed> {
+        self.queue.write(Change { id, changes, at }).await
+    }
+
+    async fn change_password(&self, id: UserId, before: &str, password: &str, kept: Uuid) -> Result<bool> {
+        let (before, password) = (before.to_owned(), password.to_owned());
+        self.queue.write(ChangePassword { id, before, password, kept }).await
+    }
+
+    async fn create_service_user(&self, new: NewServiceUser) -> Result<ServiceUserCreated> {
+        self.queue.write(CreateServiceUser(new)).await
+    }
+
     async fn add_address(&self, new: NewAddress) -> Result<AddressAdded> {
         self.queue.write(AddAddress(new)).await
     }
@@ -98,7 +101,7 @@ impl AccountStore for SqlStorage {
             .bind(rows::one_more(limit))
             .fetch_all()
             .await?;
-        page(&found, limit, token)
+        page(&found, limit, tokens::token)
     }
 
     async fn revoke_token(&self, user: UserId, id: TokenId, at: Timestamp) -> Result<bool> {
@@ -121,19 +124,15 @@ impl AccountStore for SqlStorage {
     }
 
     async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
-        let at = Timestamp::from_micros(at.micros() - at.micros().rem_euclid(MINUTE));
-        let noted = {
-            let mut noted = self.token_use.lock();
-            if noted.len() >= TOKEN_USE_MAX {
-                noted.clear();
-            }
-            noted.insert(id, at).is_some_and(|noted| noted >= at)
-        };
-        if noted { Ok(()) } else { self.queue.write(TouchToken { id, at }).await }
+        match tokens::unnoted(&self.token_use, id, at) {
+            Some(at) => self.queue.write(TouchToken { id, at }).await,
+            None => Ok(()),
+        }
     }
 
-    async fn begin_sign_in(&self, user: UserId, family: Uuid, first: NewRefresh) -> Result<()> {
-        self.queue.write(Begin { user, family, first }).await
+    async fn begin_sign_in(&self, account: &Account, family: Uuid, first: NewRefresh) -> Result<SignInBegun> {
+        let (user, password) = (account.user.id, account.password.clone());
+        self.queue.write(Begin { user, password, family, first }).await
     }
 
     async fn sign_in_end(&self, family: Uuid) -> Result<Option<Timestamp>> {
@@ -165,12 +164,10 @@ impl Write for Register {
         if !first && !new.open {
             return Ok(Registered::Closed);
         }
-        for (field, sql, value) in [("email", BY_EMAIL, &new.email), ("username", BY_USERNAME, &new.username)] {
-            if unit.session.query(sql).bind(value.to_lowercase()).fetch_optional().await?.is_some() {
-                return Ok(Registered::Taken(field));
-            }
+        if let Some(field) = taken(unit, &new.email, &new.username).await? {
+            return Ok(Registered::Taken(field));
         }
-        let role = if first { "administrator" } else { "member" };
+        let role = role_word(if first { Role::Administrator } else { Role::Member });
         unit.session
             .query(INSERT_ACCOUNT)
             .bind(new.id.uuid())
@@ -186,75 +183,127 @@ impl Write for Register {
     }
 }
 
-struct CreateToken(NewToken);
+/// The field whose value belongs to another account, if one does.
+async fn taken(unit: &mut Unit<'_>, email: &str, username: &str) -> Result<Option<&'static str>, Fault> {
+    for (field, sql, value) in [("email", BY_EMAIL, email), ("username", BY_USERNAME, username)] {
+        if unit.session.query(sql).bind(value.to_lowercase()).fetch_optional().await?.is_some() {
+            return Ok(Some(field));
+        }
+    }
+    Ok(None)
+}
 
-impl Write for CreateToken {
-    type Answer = TokenCreated;
+struct CreateServiceUser(NewServiceUser);
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<TokenCreated, Fault> {
-        let NewToken { token, user_id, hash, sealed_webhook_secret, kept } = &self.0;
-        if let Some(KeptAnswer { idempotency: Idempotency { key, fingerprint }, sealed }) = kept {
-            let earlier = unit.session.query(KEPT).bind(key.as_slice()).fetch_optional().await?;
-            if let Some(row) = earlier {
-                let same = rows::get::<&[u8]>(&row, "fingerprint")? == fingerprint;
-                let answer = rows::get::<Option<Vec<u8>>>(&row, "sealed")?.filter(|_| same);
-                return Ok(answer.map_or(TokenCreated::Mismatch, TokenCreated::Replayed));
-            }
-            unit.session
-                .query(KEEP)
-                .bind(key.as_slice())
-                .bind(fingerprint.as_slice())
-                .bind(sealed.as_slice())
-                .bind(token.created_at.micros())
-                .execute()
-                .await?;
+impl Write for CreateServiceUser {
+    type Answer = ServiceUserCreated;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<ServiceUserCreated, Fault> {
+        let NewServiceUser { username, email, token } = &self.0;
+        // Before the answer is kept: a call that is refused leaves its key free.
+        let replayed = tokens::kept(unit, token).await?;
+        if let Some(earlier) = replayed {
+            return Ok(match earlier {
+                TokenCreated::Replayed(sealed) => ServiceUserCreated::Replayed(sealed),
+                _ => ServiceUserCreated::Mismatch,
+            });
+        }
+        if let Some(field) = taken(unit, email, username).await? {
+            return Ok(ServiceUserCreated::Taken(field));
         }
         unit.session
-            .query(INSERT_TOKEN)
-            .bind(token.id.uuid())
-            .bind(user_id.uuid())
-            .bind(&token.name)
-            .bind(serde_json::to_string(&token.scopes)?)
-            .bind(hash.as_slice())
-            .bind(sealed_webhook_secret.as_slice())
-            .bind(token.created_at.micros())
-            .bind(token.expires_at.map(Timestamp::micros))
+            .query(INSERT_SERVICE_USER)
+            .bind(token.user_id.uuid())
+            .bind(username.to_lowercase())
+            .bind(email.to_lowercase())
+            .bind(token.token.created_at.micros())
             .execute()
             .await?;
-        Ok(TokenCreated::New)
+        tokens::keep(unit, token).await?;
+        tokens::insert(unit, token).await?;
+        Ok(ServiceUserCreated::New)
     }
 }
 
-struct RevokeToken {
-    user: UserId,
-    id: TokenId,
+struct Change {
+    id: UserId,
+    changes: Changes,
     at: Timestamp,
 }
 
-impl Write for RevokeToken {
+impl Write for Change {
+    type Answer = Changed;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Changed, Fault> {
+        let Changes { role, active, email_confirmed, password } = &self.changes;
+        let row = unit.session.query(BY_ID).bind(self.id.uuid()).fetch_optional().await?;
+        let Some(mut found) = row.as_ref().map(account).transpose()? else { return Ok(Changed::NoSuchPerson) };
+        let was_managing = found.role == Role::Administrator && found.is_active();
+        let was_active = found.is_active();
+        found.role = role.unwrap_or(found.role);
+        found.email_confirmed = email_confirmed.unwrap_or(found.email_confirmed);
+        match active {
+            Some(true) => found.deactivated_at = None,
+            Some(false) => found.deactivated_at = found.deactivated_at.or(Some(self.at)),
+            None => {}
+        }
+        found.password = password.clone().or(found.password);
+        if found.service && (found.role == Role::Administrator || found.password.is_some()) {
+            let field = if found.password.is_some() { "password" } else { "role" };
+            return Ok(Changed::OfServiceUser(field));
+        }
+        let manages = found.role == Role::Administrator && found.is_active();
+        if was_managing && !manages {
+            let others =
+                unit.session.query(HAS_OTHER_ADMINISTRATOR).bind(self.id.uuid()).fetch_scalar::<bool>().await?;
+            if !others {
+                return Ok(Changed::LastAdministrator);
+            }
+        }
+        unit.session
+            .query(CHANGE)
+            .bind(self.id.uuid())
+            .bind(role_word(found.role))
+            .bind(found.email_confirmed)
+            .bind(found.password.as_deref())
+            .bind(found.deactivated_at.map(Timestamp::micros))
+            .execute()
+            .await?;
+        if password.is_some() || !found.is_active() {
+            end_others(unit, self.id, Uuid::nil()).await?;
+        }
+        if was_active && !found.is_active() {
+            unit.session.query(addresses::HASTEN).bind(self.id.uuid()).bind(self.at.micros()).execute().await?;
+            unit.note_over(Over::Account(self.id));
+        }
+        Ok(Changed::Now(found))
+    }
+}
+
+struct ChangePassword {
+    id: UserId,
+    before: String,
+    password: String,
+    kept: Uuid,
+}
+
+impl Write for ChangePassword {
     type Answer = bool;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<bool, Fault> {
-        let query = unit.session.query(REVOKE).bind(self.id.uuid()).bind(self.user.uuid()).bind(self.at.micros());
-        let revoked = query.execute().await? > 0;
-        if revoked {
-            unit.note_over(Over::Token(self.id));
+        let query = unit.session.query(CHANGE_PASSWORD).bind(self.id.uuid()).bind(&self.before).bind(&self.password);
+        let changed = query.execute().await? > 0;
+        if changed {
+            end_others(unit, self.id, self.kept).await?;
         }
-        Ok(revoked)
+        Ok(changed)
     }
 }
 
-struct TouchToken {
-    id: TokenId,
-    at: Timestamp,
-}
-
-impl Write for TouchToken {
-    type Answer = ();
-
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Fault> {
-        unit.session.query(TOUCH).bind(self.id.uuid()).bind(self.at.micros()).execute().await?;
-        Ok(())
+const fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Administrator => "administrator",
+        Role::Member => "member",
     }
 }
 
@@ -263,7 +312,7 @@ pub(super) fn account(row: &Row) -> Result<Account, Fault> {
     account_of(row, people::user(row)?, "created_at")
 }
 
-fn account_of(row: &Row, user: UserRef, created_at: &str) -> Result<Account, Fault> {
+pub(super) fn account_of(row: &Row, user: UserRef, created_at: &str) -> Result<Account, Fault> {
     let role = match rows::get(row, "role")? {
         "administrator" => Role::Administrator,
         _ => Role::Member,
@@ -271,49 +320,21 @@ fn account_of(row: &Row, user: UserRef, created_at: &str) -> Result<Account, Fau
     Ok(Account {
         user,
         email: rows::get(row, "email")?,
+        email_confirmed: rows::get(row, "email_confirmed")?,
         password: rows::get(row, "password")?,
         role,
+        service: rows::get(row, "service")?,
+        deactivated_at: rows::optional_time(row, "deactivated_at")?,
         created_at: rows::time(row, created_at)?,
-    })
-}
-
-/// The token of each hash that is one's and not revoked, with whose it is.
-pub(super) async fn by_hashes(
-    readers: Pool,
-    hashes: Vec<[u8; 32]>,
-) -> Result<Vec<Option<(ServiceToken, Account)>>, Fault> {
-    let wanted: BTreeSet<_> = hashes.iter().map(|hash| hex(hash)).collect();
-    let mut tokens = HashMap::with_capacity(wanted.len());
-    for row in readers.query(BY_HASH).bind(serde_json::to_string(&wanted)?).fetch_all().await? {
-        let user = UserRef { id: rows::id(&row, "user_id")?, username: rows::get(&row, "username")? };
-        let owner = account_of(&row, user, "user_created_at")?;
-        tokens.insert(rows::get::<Vec<u8>>(&row, "hash")?, (token(&row)?, owner));
-    }
-    Ok(hashes.iter().map(|hash| tokens.get(hash.as_slice()).cloned()).collect())
-}
-
-fn token(row: &Row) -> Result<ServiceToken, Fault> {
-    Ok(ServiceToken {
-        id: rows::id(row, "id")?,
-        name: rows::get(row, "name")?,
-        scopes: rows::json(row, "scopes")?,
-        created_at: rows::time(row, "created_at")?,
-        expires_at: rows::optional_time(row, "expires_at")?,
-        last_used_at: rows::optional_time(row, "last_used_at")?,
     })
 }
 
 macro_rules! select_account {
     ($where:literal) => {
-        concat!("SELECT id, username, email, password, role, created_at FROM users WHERE ", $where)
-    };
-}
-
-macro_rules! select_token {
-    ($rest:literal) => {
         concat!(
-            "SELECT id, user_id, name, scopes, created_at, expires_at, last_used_at FROM service_tokens WHERE ",
-            $rest
+            "SELECT id, username, email, email_confirmed, password, role, service, deactivated_at, created_at \
+             FROM users WHERE ",
+            $where
         )
     };
 }
@@ -325,33 +346,12 @@ pub(super) const BY_USERNAME: &str = select_account!("username = $1");
 pub(super) const NEWEST: &str = select_account!("id < $1 ORDER BY id DESC LIMIT $2");
 pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
     VALUES ($1, $2, $3, FALSE, $4, $5, $6)";
-pub(super) const TOKENS: &str =
-    select_token!("user_id = $1 AND id < $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT $3");
-// With whose it is: every call of an agent asks this.
-macro_rules! by_hash {
-    ($hashes:literal) => {
-        concat!(
-            "SELECT t.hash, t.id, t.user_id, t.name, t.scopes, t.created_at, t.expires_at, t.last_used_at, \
-             u.username, u.email, u.password, u.role, u.created_at AS user_created_at \
-             FROM service_tokens t CROSS JOIN users u WHERE t.hash ",
-            $hashes,
-            " AND t.revoked_at IS NULL AND u.id = t.user_id"
-        )
-    };
-}
-pub(super) const BY_HASH: Sql = Sql {
-    sqlite: by_hash!("IN (SELECT unhex(value) FROM json_each($1))"),
-    postgres: by_hash!("= ANY (ARRAY(SELECT decode(jsonb_array_elements_text($1::jsonb), 'hex')))"),
-};
-pub(super) const TOKEN_LIVES: &str = "SELECT EXISTS (SELECT 1 FROM service_tokens \
-    WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2))";
-pub(super) const WEBHOOK_SECRET: &str = "SELECT webhook_secret FROM service_tokens \
-    WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
-pub(super) const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
-    expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-pub(super) const REVOKE: &str =
-    "UPDATE service_tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
-pub(super) const TOUCH: &str =
-    "UPDATE service_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
-pub(super) const KEPT: &str = "SELECT fingerprint, sealed FROM idempotency WHERE key = $1";
-pub(super) const KEEP: &str = "INSERT INTO idempotency (key, fingerprint, sealed, at) VALUES ($1, $2, $3, $4)";
+pub(super) const INSERT_SERVICE_USER: &str = "INSERT INTO users (id, username, email, email_confirmed, service, role, created_at) \
+    VALUES ($1, $2, $3, FALSE, TRUE, 'member', $4)";
+// There are few administrators, and many who are none.
+pub(super) const HAS_OTHER_ADMINISTRATOR: &str = "SELECT EXISTS (SELECT 1 FROM users \
+    WHERE role = 'administrator' AND deactivated_at IS NULL AND id <> $1)";
+pub(super) const CHANGE: &str =
+    "UPDATE users SET role = $2, email_confirmed = $3, password = $4, deactivated_at = $5 WHERE id = $1";
+pub(super) const CHANGE_PASSWORD: &str =
+    "UPDATE users SET password = $3 WHERE id = $1 AND password = $2 AND deactivated_at IS NULL";

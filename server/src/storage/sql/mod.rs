@@ -9,9 +9,10 @@
 //! | `servers` | the servers that share the database: who lives, who is connected to which, who runs a channel |
 //! | `together` | reads that many callers share |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
-//! | `people`, `accounts`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
+//! | `people`, `accounts`, `tokens`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `prune` | what is forgotten by its age |
 //! | `vault` | the port `Vault` |
+//! | `limits` | the port `Counts`: limits that hold across servers |
 //! | `copy` | all that is stored, from one kind of database into the other |
 //! | `rows`, `fault` | the core's values as columns, the databases' errors as faults |
 //! | [`migrate`] | the schema, up and down |
@@ -23,6 +24,7 @@ pub(crate) mod copy;
 mod create;
 mod ending;
 mod fault;
+mod limits;
 pub mod migrate;
 mod people;
 pub(crate) mod pool;
@@ -40,6 +42,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod together;
+mod tokens;
 mod unit;
 mod vault;
 mod writer;
@@ -50,20 +53,20 @@ use hearback_core::{Error, Result, event::Bus, person::Person};
 use sqlx::{Executor, PgConnection};
 use tokio::{sync::broadcast, time::timeout};
 
-use self::{
-    accounts::TokenUse,
-    pool::{Connections, Lent, repeated},
-    queue::{Queue, Write},
-    session::{AnyConnections, PATIENCE, Pool, SILENT, UnderWay},
-    together::Together,
-    unit::Unit,
-};
 pub(crate) use self::{
     fault::Fault,
     session::Session,
     store::{head, log},
     unit::News,
     writer::Transactions,
+};
+use self::{
+    pool::{Connections, Lent, repeated},
+    queue::{Queue, Write},
+    session::{AnyConnections, PATIENCE, Pool, SILENT, UnderWay},
+    together::Together,
+    tokens::TokenUse,
+    unit::Unit,
 };
 use super::{Cipher, Migrate, is_postgres, postgres, sqlite};
 use crate::account::{Account, Over, ServiceToken};
@@ -75,6 +78,7 @@ pub struct SqlStorage {
     queue: Queue,
     cipher: Arc<Cipher>,
     token_use: TokenUse,
+    refused: limits::Refused,
     tokens: Together<[u8; 32], Option<(ServiceToken, Account)>>,
     people: Together<Vec<String>, Vec<Option<Person>>>,
     audience: Audience,
@@ -140,9 +144,18 @@ impl SqlStorage {
         cipher: Arc<Cipher>,
     ) -> Result<Self> {
         let queue = Queue::start(transactions, head, audience.bus.clone(), readers.count.clone())?;
-        let tokens = Together::start(&readers, accounts::by_hashes);
+        let tokens = Together::start(&readers, tokens::by_hashes);
         let people = Together::start(&readers, people::find);
-        Ok(Self { readers, queue, cipher, token_use: TokenUse::default(), tokens, people, audience })
+        Ok(Self {
+            readers,
+            queue,
+            cipher,
+            token_use: TokenUse::default(),
+            refused: limits::Refused::default(),
+            tokens,
+            people,
+            audience,
+        })
     }
 
     /// Finishes what is queued, and lets go of the database. Later calls fail.

@@ -18,7 +18,7 @@ use super::{
     unit::Unit,
 };
 
-/// For each list the people with these user ids, usernames or confirmed e-mails, in the order asked. An id goes before a
+/// For each list the people who can be asked with these user ids, usernames or confirmed e-mails, in the order asked. An id goes before a
 /// username, and a username before an e-mail, so that nobody can register into being asked in another's place.
 pub(super) async fn find(readers: Pool, lists: Vec<Vec<String>>) -> Result<Vec<Vec<Option<Person>>>> {
     let names = || lists.iter().flatten();
@@ -52,7 +52,7 @@ pub(super) async fn by_ids(session: &mut Session<'_>, ids: &[UserId]) -> Result<
     found.iter().map(|row| person(row).map(|person| (person.user.id, person))).collect()
 }
 
-/// The person with this confirmed address.
+/// The person with this confirmed address, unless they are deactivated.
 pub(super) async fn at(readers: &Pool, channel: &ChannelName, address: &Address) -> Result<Option<UserRef>> {
     let row = readers.query(AT).bind(channel.as_str()).bind(address.as_str()).fetch_optional().await?;
     row.as_ref().map(user).transpose()
@@ -120,7 +120,7 @@ macro_rules! select_person {
         concat!(
             "SELECT u.id, u.username, u.email, u.email_confirmed, u.preference, \
              (SELECT json_group_array(json_array(a.channel, a.address)) FROM addresses a \
-              WHERE a.user_id = u.id AND a.confirmed = 1) AS addresses \
+              WHERE a.user_id = u.id AND a.confirmed = 1 AND u.deactivated_at IS NULL) AS addresses \
              FROM users u WHERE ",
             $where
         )
@@ -129,27 +129,36 @@ macro_rules! select_person {
         concat!(
             "SELECT u.id, u.username, u.email, u.email_confirmed, u.preference, \
              (SELECT coalesce(json_agg(json_build_array(a.channel, a.address)), '[]')::text FROM addresses a \
-              WHERE a.user_id = u.id AND a.confirmed) AS addresses \
+              WHERE a.user_id = u.id AND a.confirmed AND u.deactivated_at IS NULL) AS addresses \
              FROM users u WHERE ",
             $where
         )
     };
 }
 
+macro_rules! askable {
+    (sqlite $where:literal) => {
+        concat!(select_person!(sqlite $where), " AND u.deactivated_at IS NULL AND u.service = 0")
+    };
+    (postgres $where:literal) => {
+        concat!(select_person!(postgres $where), " AND u.deactivated_at IS NULL AND NOT u.service")
+    };
+}
+
 pub(super) const FIND: Sql = Sql {
     sqlite: concat!(
-        select_person!(sqlite "u.username IN (SELECT value FROM json_each($1))"),
+        askable!(sqlite "u.username IN (SELECT value FROM json_each($1))"),
         " UNION ALL ",
-        select_person!(sqlite "u.email IN (SELECT value FROM json_each($1)) AND u.email_confirmed = 1"),
+        askable!(sqlite "u.email IN (SELECT value FROM json_each($1)) AND u.email_confirmed = 1"),
         " UNION ALL ",
-        select_person!(sqlite "u.id IN (SELECT unhex(value) FROM json_each($2))"),
+        askable!(sqlite "u.id IN (SELECT unhex(value) FROM json_each($2))"),
     ),
     postgres: concat!(
-        select_person!(postgres "u.username = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))"),
+        askable!(postgres "u.username = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))"),
         " UNION ALL ",
-        select_person!(postgres "u.email = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb))) AND u.email_confirmed"),
+        askable!(postgres "u.email = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb))) AND u.email_confirmed"),
         " UNION ALL ",
-        select_person!(postgres "u.id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)::uuid))"),
+        askable!(postgres "u.id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)::uuid))"),
     ),
 };
 pub(super) const BY_IDS: Sql =
@@ -159,7 +168,7 @@ macro_rules! at {
     ($confirmed:literal) => {
         concat!(
             "SELECT u.id, u.username FROM addresses a CROSS JOIN users u \
-             WHERE u.id = a.user_id AND a.channel = $1 AND a.address = $2 AND ",
+             WHERE u.id = a.user_id AND a.channel = $1 AND a.address = $2 AND u.deactivated_at IS NULL AND ",
             $confirmed
         )
     };

@@ -1,0 +1,164 @@
+//! Limits as callers see them: the headers of what counts, and how everything stands.
+
+use std::sync::Arc;
+
+use hearback_core::{
+    Result as CoreResult,
+    limits::{Act, Allowance, whole_seconds},
+};
+use http::{HeaderMap, HeaderName};
+use poem::{IntoResponse, Response};
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    registry::{MetaHeader, MetaResponses, Registry},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Tag,
+    answer::Json,
+    problem::{Problem, ProblemKind, text_header},
+};
+use crate::{
+    app::App,
+    auth::{Person, SignedIn},
+};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// A limit, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Limit")]
+pub struct LimitDocument {
+    /// `user`: all that you do; `channel`: what you do over the channel that this call came by; `session`: in one session.
+    pub name: String,
+    /// How much it allows in a minute, and at once after a pause.
+    pub limit: u32,
+    /// How much it allows at once now.
+    pub remaining: u32,
+    /// Seconds until it allows all of it again, when nothing more is done.
+    pub reset: u64,
+}
+
+/// How the limits of the caller stand; those that are off are not among them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Limits")]
+pub struct LimitsDocument {
+    /// The tightest first.
+    pub limits: Vec<LimitDocument>,
+}
+
+impl From<Allowance> for LimitDocument {
+    fn from(allowance: Allowance) -> Self {
+        let Allowance { name, limit, remaining, reset } = allowance;
+        Self { name: name.as_str().into(), limit, remaining, reset: whole_seconds(reset) }
+    }
+}
+
+/// The tightest limit that a call counted against, where one is on.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted(Option<Allowance>);
+
+impl Counted {
+    /// Counts a call of a person's, which changes something.
+    ///
+    /// # Errors
+    ///
+    /// `too_many_requests` when a limit is reached; nothing is counted then.
+    pub async fn of(app: &App, person: &Person, session: Option<String>) -> Result<Self, Problem> {
+        match app.limits.count(&act(person, session)?).await? {
+            Ok(allowances) => Ok(Self(allowances.first().copied())),
+            Err(exceeded) => {
+                let detail = format!("You do {}.", exceeded.sentence());
+                let problem = Problem::new(ProblemKind::TooManyRequests, detail);
+                let problem = problem.with_retry_after(whole_seconds(exceeded.retry_after));
+                Err(Self(Some(exceeded.allowance)).on(problem))
+            }
+        }
+    }
+
+    fn headers(self) -> impl Iterator<Item = (HeaderName, u64)> {
+        let headers = self.0.map(|Allowance { limit, remaining, reset, .. }| {
+            [(LIMIT, limit.into()), (REMAINING, remaining.into()), (RESET, whole_seconds(reset))]
+        });
+        headers.into_iter().flatten()
+    }
+
+    /// The problem of a call that counted all the same.
+    #[must_use]
+    pub fn on(self, problem: Problem) -> Problem {
+        self.headers().fold(problem, |problem, (name, value)| problem.with_header(name, value.into()))
+    }
+
+    /// What the call came to, with the headers.
+    ///
+    /// # Errors
+    ///
+    /// The problem it came to, with the headers too.
+    pub fn with<T>(self, result: Result<T, Problem>) -> Result<Limited<T>, Problem> {
+        result.map(|answer| Limited(answer, self)).map_err(|problem| self.on(problem))
+    }
+
+    pub(super) fn add_to(self, headers: &mut HeaderMap) {
+        headers.extend(self.headers().map(|(name, value)| (name, value.into())));
+    }
+}
+
+fn act(person: &Person, session: Option<String>) -> Result<Act, Problem> {
+    let channel = person.channel().parse().map_err(|_| Problem::internal())?;
+    Ok(Act { user: person.user.id, channel, session })
+}
+
+/// The answer to a call that counted.
+#[derive(Debug)]
+pub struct Limited<T>(T, Counted);
+
+impl<T: IntoResponse> IntoResponse for Limited<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        self.1.add_to(response.headers_mut());
+        response
+    }
+}
+
+/// The headers as the document describes them.
+pub(super) fn described() -> [MetaHeader; 3] {
+    [
+        text_header("X-RateLimit-Limit", "How much the tightest limit allows in a minute."),
+        text_header("X-RateLimit-Remaining", "How much it allows at once now."),
+        text_header("X-RateLimit-Reset", "Seconds until it allows all of it again."),
+    ]
+}
+
+impl<T: ApiResponse> ApiResponse for Limited<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = T::meta();
+        for response in &mut meta.responses {
+            response.headers.extend(described());
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// The operations.
+pub struct LimitsApi(pub Arc<App>);
+
+#[OpenApi(prefix_path = "/api/me", tag = "Tag::Users")]
+impl LimitsApi {
+    /// Your limits
+    ///
+    /// How much of what counts you may do now: answers, and changes of addresses and preferences. Reading does not count. For
+    /// people; what agents ask is not limited.
+    #[oai(path = "/limits", method = "get", operation_id = "get_limits")]
+    async fn mine(&self, SignedIn(person): SignedIn) -> Result<Json<LimitsDocument>, Problem> {
+        let standing: CoreResult<Vec<_>> = self.0.limits.standing(&act(&person, None)?).await;
+        Ok(Json(LimitsDocument { limits: standing?.into_iter().map(LimitDocument::from).collect() }))
+    }
+}
