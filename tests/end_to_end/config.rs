@@ -106,6 +106,11 @@ fn every_setting_can_come_from_the_file() {
         access_token_minutes = 5
         refresh_token_days = 30
         event_retention_days = 90
+        rate_limit_user = 60
+        rate_limit_session = 20
+        rate_limit_channel = 0
+        rate_limit_login = 5
+        trusted_proxies = ["10.0.0.0/8"]
         send_timeout = 3
         outbound_allow = ["127.0.0.0/8", "fd00::/8"]
         max_websocket_connections_per_user = 0
@@ -123,6 +128,9 @@ fn every_setting_can_come_from_the_file() {
     assert_eq!(config.cors_origins, ["https://a.example", "https://b.example:8443"]);
     assert_eq!(config.registration, Registration::Closed);
     assert_eq!(config.outbound_allow.to_string(), "127.0.0.0/8,fd00::/8");
+    assert_eq!((config.rate_limit_user, config.rate_limit_session), (60, 20));
+    assert_eq!((config.rate_limit_channel, config.rate_limit_login), (0, 5));
+    assert!(config.trusted_proxies.include("10.9.9.9".parse().unwrap()));
     assert_eq!(config.channels["page"], json!({"kind": "websocket"}));
     assert!(!format!("{config:?}").contains("0123456789abcdef"));
 }

@@ -202,8 +202,12 @@ pub(crate) fn noted() -> CallbackReply {
     reply(StatusCode::OK, "application/json", &serde_json::json!({}))
 }
 
-/// Whatever kept the event from being stored, the plug-in is to send it again: the server answers 503 with Retry-After.
+/// Whatever kept the event from being stored, the plug-in is to send it again: the server answers 503 with Retry-After, or
+/// 429 where it is the person who does too much.
 fn come_back(error: Error) -> Error {
+    if error.kind() == ErrorKind::RateLimited {
+        return error;
+    }
     let retry = if error.retry() == Retry::Never { Retry::After(COME_BACK) } else { error.retry() };
     Error::new(ErrorKind::Unavailable, "webhook.callback", "the event could not be stored")
         .with_retry(retry)

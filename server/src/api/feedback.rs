@@ -9,7 +9,7 @@ use hearback_core::{
         COMMENT_MAX, DeliveryDocument, Draft, Request, RequestDocument, RequestState, Response, Status, Verdict,
     },
     hub::{Answer, CreateError, Responded},
-    id::{CallbackId, DeliveryId, RequestId, ResponseId},
+    id::{CallbackId, DeliveryId, RequestId, ResponseId, UserId},
     store::{Created as Stored, Ended, RequestQuery, Scope},
 };
 use poem_openapi::{
@@ -216,7 +216,8 @@ impl FeedbackApi {
 
     /// List the responses to a request
     ///
-    /// Every candidate answer with its verdict, oldest first.
+    /// Every candidate answer with its verdict, oldest first. Who asked sees all; who is asked sees their own and the accepted
+    /// one, so that a page may have fewer than it could.
     #[oai(path = "/:id/responses", method = "get", operation_id = "list_responses")]
     async fn responses(
         &self,
@@ -230,12 +231,16 @@ impl FeedbackApi {
         let request = visible(&self.0, &principal, id.0).await?;
         let after = RESPONSES.read::<ResponseId>(cursor.0.as_deref())?;
         let page = self.0.store.responses(request.id, after, Limit::or_default(limit.0)).await?;
-        Ok(Json(RESPONSES.page(page.items, page.more, |last| last.id.uuid())))
+        let mut page = RESPONSES.page(page.items, page.more, |last: &Response| last.id.uuid());
+        let view = View::of(&principal, &request);
+        page.items.retain(|response| view.shows_response(response));
+        Ok(Json(page))
     }
 
     /// List the deliveries of a request
     ///
-    /// To each person, over each channel that was tried, with every attempt; oldest first.
+    /// To each person, over each channel that was tried, with every attempt; oldest first. Who asked sees all; who is asked
+    /// sees those to themselves, so that a page may have fewer than it could.
     #[oai(path = "/:id/deliveries", method = "get", operation_id = "list_deliveries")]
     async fn deliveries(
         &self,
@@ -250,7 +255,10 @@ impl FeedbackApi {
         let after = DELIVERIES.read::<DeliveryId>(cursor.0.as_deref())?;
         let page = self.0.store.deliveries(request.id, after, Limit::or_default(limit.0)).await?;
         let items = page.items.into_iter().map(DeliveryDocument::from).collect();
-        Ok(Json(DELIVERIES.page(items, page.more, |last: &DeliveryDocument| last.id.uuid())))
+        let mut page = DELIVERIES.page(items, page.more, |last: &DeliveryDocument| last.id.uuid());
+        let view = View::of(&principal, &request);
+        page.items.retain(|delivery| view.shows_delivery_to(delivery.user_id));
+        Ok(Json(page))
     }
 
     /// List the callbacks of a request
@@ -347,6 +355,38 @@ fn is_asker(principal: &Principal, request: &Request) -> bool {
     match principal {
         Principal::Agent(agent) => request.asker.token.as_ref().is_some_and(|asker| asker.id == agent.token.id),
         Principal::Person(person) => request.asker.user.id == person.user.id,
+    }
+}
+
+/// What a principal sees of a request that is theirs to see: whoever is asked learns neither where others are reached nor what
+/// they said in vain.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum View {
+    /// All of it: who asked.
+    Whole,
+    /// What concerns this person, who is asked.
+    Of(UserId),
+}
+
+impl View {
+    pub(super) fn of(principal: &Principal, request: &Request) -> Self {
+        if is_asker(principal, request) { Self::Whole } else { Self::Of(principal.user().id) }
+    }
+
+    pub(super) fn shows_delivery_to(self, person: UserId) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Of(viewer) => viewer == person,
+        }
+    }
+
+    pub(super) fn shows_response(self, response: &Response) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Of(viewer) => {
+                response.verdict == Verdict::Accepted || response.by.as_ref().is_some_and(|user| user.id == viewer)
+            }
+        }
     }
 }
 

@@ -24,7 +24,8 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use super::{
-    Tag, feedback,
+    Tag,
+    feedback::{self, View},
     problem::{Problem, ProblemKind},
 };
 use crate::{account::TokenScope, app::App, auth::Authenticated, auth::Principal};
@@ -66,14 +67,14 @@ impl StreamApi {
             return Err(Problem::forbidden(detail));
         };
         let (of, cursor) = (Of::Agent(agent.token.id), Cursor::read(last_event_id.0.as_deref(), after.0.as_deref())?);
-        let feed = Feed::open(self.0.clone(), of, cursor).await?;
+        let feed = Feed::open(self.0.clone(), of, View::Whole, cursor).await?;
         Ok(EventStream(feed.start(principal, over)))
     }
 
     /// Hear what happens to a request
     ///
-    /// Server-sent events of one request, for who asked it and who is asked: from its beginning, as far back as the hub keeps
-    /// events. A client that reconnects with the id of the last event that it has misses nothing and gets nothing twice.
+    /// Server-sent events of one request, for who asked it and who is asked, who hears of deliveries and responses what concerns
+    /// them: from its beginning, as far back as the hub keeps events. A client that reconnects with the id of the last event that it has misses nothing and gets nothing twice.
     #[oai(path = "/:id/events", method = "get", operation_id = "stream_request_events")]
     async fn of_request(
         &self,
@@ -90,7 +91,8 @@ impl StreamApi {
         let principal = self.0.auth.authenticate(call).await?;
         let request = feedback::visible(&self.0, &principal, id.0).await?;
         let (of, cursor) = (Of::Request(request.id), Cursor::read(last_event_id.0.as_deref(), after.0.as_deref())?);
-        let feed = Feed::open(self.0.clone(), of, cursor).await?;
+        let view = View::of(&principal, &request);
+        let feed = Feed::open(self.0.clone(), of, view, cursor).await?;
         Ok(EventStream(feed.start(principal, over)))
     }
 }

@@ -21,7 +21,10 @@ use tokio::{
 use super::{Cursor, StreamEvent};
 use crate::{
     account::Over,
-    api::problem::{Problem, ProblemKind},
+    api::{
+        feedback::View,
+        problem::{Problem, ProblemKind},
+    },
     app::App,
     auth::Principal,
 };
@@ -50,6 +53,7 @@ pub(super) enum Of {
 pub(super) struct Feed {
     app: Arc<App>,
     of: Of,
+    view: View,
     listening: Listening,
     /// Everything up to here is written; `None` at the beginning of what the log has of a request.
     cursor: Option<EventId>,
@@ -73,7 +77,12 @@ impl Feed {
     /// # Errors
     ///
     /// `malformed` or `cursor_expired` when the client cannot go on from where it says, and those of the store.
-    pub(super) async fn open(app: Arc<App>, of: Of, cursor: Option<Cursor>) -> std::result::Result<Self, Problem> {
+    pub(super) async fn open(
+        app: Arc<App>,
+        of: Of,
+        view: View,
+        cursor: Option<Cursor>,
+    ) -> std::result::Result<Self, Problem> {
         if app.stopping.is_cancelled() {
             return Err(Problem::stopping());
         }
@@ -82,7 +91,7 @@ impl Feed {
             Of::Agent(token) => Topic::Reader(Reader::Token(token)),
         };
         let listening = app.hub.listen(topic);
-        let mut feed = Self { app, of, listening, cursor: cursor.map(|cursor| cursor.after), pending_to: None };
+        let mut feed = Self { app, of, view, listening, cursor: cursor.map(|cursor| cursor.after), pending_to: None };
         match (cursor, of) {
             (Some(cursor), _) => feed.read(1).await?.map(drop).map_err(|bad| cursor.refused(bad))?,
             (None, Of::Agent(_)) => feed.pending_to = Some(feed.app.store.head().await?),
@@ -195,13 +204,15 @@ impl Stream {
         if self.feed.cursor.is_some_and(|cursor| event.id <= cursor) {
             return Ok(());
         }
-        let store = &self.feed.app.store;
+        let (store, view) = (&self.feed.app.store, self.feed.view);
         let told = match event.kind {
             EventKind::Delivery(id) => {
-                stored(store.delivery(id).await)?.map(|delivery| StreamEvent::of_delivery(event.at, delivery))
+                let delivery = stored(store.delivery(id).await)?.filter(|one| view.shows_delivery_to(one.user_id));
+                delivery.map(|delivery| StreamEvent::of_delivery(event.at, delivery))
             }
             EventKind::Response(id) => {
                 let response = stored(store.response(event.request.id, id).await)?;
+                let response = response.filter(|one| view.shows_response(one));
                 response.map(|response| StreamEvent::of_response(event.at, response))
             }
             _ => StreamEvent::of_request(event),
