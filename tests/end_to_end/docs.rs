@@ -1,7 +1,10 @@
 //! The API's description of itself, its page, and what surrounds it.
 
+mod limits;
+
 use std::collections::BTreeSet;
 
+use jsonschema::Validator;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -131,9 +134,17 @@ impl Described {
         Self(without_nullable(document["components"].take()))
     }
 
-    fn check(&self, schema: &str, body: &Value) {
+    fn validator(&self, schema: &str) -> Validator {
         let root = json!({"$ref": format!("#/components/schemas/{schema}"), "components": self.0});
-        let validator = jsonschema::draft202012::new(&root).unwrap();
+        jsonschema::draft202012::new(&root).unwrap()
+    }
+
+    fn allows(&self, schema: &str, body: &Value) -> bool {
+        self.validator(schema).is_valid(body)
+    }
+
+    fn check(&self, schema: &str, body: &Value) {
+        let validator = self.validator(schema);
         let faults: Vec<_> =
             validator.iter_errors(body).map(|fault| format!("{}: {fault}", fault.instance_path)).collect();
         assert!(faults.is_empty(), "{schema}: {faults:?} in {body}");
