@@ -69,7 +69,10 @@ async fn every_operation_describes_itself_whole() {
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
         for (status, response) in responses {
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
-            if !status.starts_with('2') {
+            assert!(response["headers"].get("X-Request-Id").is_some(), "{name} {status}");
+            // The adapters' answers, whatever they are.
+            let adapters = id.starts_with("call_channel") && status == "default";
+            if !status.starts_with('2') && !adapters {
                 let schema = &response["content"]["application/problem+json"]["schema"];
                 assert_eq!(*schema, json!({"$ref": "#/components/schemas/Problem"}), "{name} {status}");
             }
