@@ -117,7 +117,7 @@ def plug_in(case):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     query, path = case.query or {}, case.path_parameters or {}
-    # A parked call takes from the time and shows nothing: a second is as good as a minute.
+    # A parked call takes from the time and shows no more after a minute than after a second.
     if re.fullmatch("[1-5]?[0-9]|60", str(query.get("wait", ""))) and int(query["wait"]) > 1:
         query["wait"] = 0
     if case.meta is None or not case.meta.generation.mode.is_positive:
