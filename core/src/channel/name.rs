@@ -14,7 +14,7 @@ const ADDRESS_MAX: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct ChannelName(String);
+pub struct ChannelName(#[schemars(length(min = 1, max = 40), regex(pattern = "^[a-z][a-z0-9_-]*$"))] String);
 
 impl ChannelName {
     /// Answers from the page have this channel. No channel can be configured under it.
@@ -56,7 +56,9 @@ impl FromStr for ChannelName {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Address(String);
+pub struct Address(
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"))] String,
+);
 
 impl Address {
     /// The text.

@@ -88,11 +88,13 @@ impl JsonSchema for DraftStep {
         "RouteStepDraft".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let channel = generator.subschema_for::<ChannelName>();
+        let address = generator.subschema_for::<Option<Address>>();
         json_schema!({"oneOf": [
-            {"type": "string"},
+            channel,
             {"type": "object", "required": ["channel"], "additionalProperties": false,
-             "properties": {"channel": {"type": "string"}, "address": {"type": "string", "nullable": true}}},
+             "properties": {"channel": channel, "address": address}},
         ]})
     }
 }
@@ -109,6 +111,7 @@ pub struct Draft {
     pub prompt: String,
     /// Detail, in Markdown: at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65_536))]
     pub context: Option<String>,
     /// Choice: what can be chosen, 2 to 100 options with unique values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,9 +122,11 @@ pub struct Draft {
     pub multiple: Option<bool>,
     /// Input: the least number of Unicode scalar values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 10_000))]
     pub min_length: Option<u32>,
-    /// Input: the greatest number of Unicode scalar values, at most 10,000.
+    /// Input: the greatest number of Unicode scalar values, 1 to 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub max_length: Option<u32>,
     /// Input: a regular expression the text must match (without look-around and back-references).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,14 +138,16 @@ pub struct Draft {
     /// Whom to ask: usernames, confirmed e-mails or user ids.
     #[schemars(length(min = 1, max = 1000))]
     pub to: Vec<String>,
-    /// The route; each person's own when absent.
+    /// The route, at most 20 steps; each person's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
     pub channels: Option<Vec<DraftStep>>,
     /// How the route is gone; `fallback` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// Seconds of silence after which the next channel is tried; 300 when absent.
+    /// Seconds of silence after which the next channel is tried, 1 to 31,536,000; 300 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 31_536_000))]
     pub fallback_after: Option<u32>,
     /// Seconds until the deadline, 1 to 31,536,000; 172,800 (48 hours) when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,10 +162,11 @@ pub struct Draft {
     /// For service tokens: the http or https URL that is called, signed by the token's `webhook_secret`, when the
     /// request is answered, expired, cancelled or found undeliverable; at most 2,048 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
+    #[schemars(length(max = 2048), regex(pattern = "^https?://"))]
     pub callback_url: Option<String>,
     /// Reserved: this version takes only `null`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "()")]
     pub session_id: Option<String>,
     /// The asker's own data, at most 16 KiB, given back as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -33,9 +33,11 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct ChoiceOption {
     /// What the asker gets back: 1 to 200 characters, unique among the options.
+    #[schemars(length(min = 1, max = 200))]
     pub value: String,
-    /// What people see: at most 200 characters; the value when absent.
+    /// What people see: 1 to 200 characters; the value when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub label: Option<String>,
 }
 

@@ -167,14 +167,20 @@ pub(super) async fn tell_when_sent(method: &Method, response: &mut Response) {
 
 impl ApiResponse for Called {
     fn meta() -> MetaResponses {
-        let response = MetaResponse {
-            description: "The adapter's answer, in its provider's manner; the status may be another one as well.",
-            status: Some(200),
+        let response = |status, description| MetaResponse {
+            description,
+            status,
             status_range: None,
-            content: vec![anything()],
+            content: vec![MetaMediaType {
+                content_type: ANY,
+                // No type at all: it may be JSON of any shape, or none.
+                schema: MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)),
+            }],
             headers: Vec::new(),
         };
-        MetaResponses { responses: vec![response] }
+        let taken = response(Some(200), "The adapter's answer, in its provider's manner.");
+        let other = response(None, "The adapter's answer with another status, in its provider's manner.");
+        MetaResponses { responses: vec![taken, other] }
     }
 
     fn register(_: &mut Registry) {}

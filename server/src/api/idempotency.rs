@@ -36,6 +36,7 @@ impl<'a> ApiExtractor<'a> for IdempotencyKey {
         Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
             min_length: Some(1),
             max_length: Some(KEY_MAX),
+            pattern: Some("^[!-~]+$".into()),
             ..MetaSchema::new("string")
         })))
     }

@@ -1,5 +1,5 @@
-//! The OpenAPI document: what poem-openapi collects, with the schemas of schemars, and without the problems that an
-//! operation cannot have.
+//! The OpenAPI document: what poem-openapi collects, with the schemas of schemars, with the header that every answer has,
+//! and without the problems that an operation cannot have.
 
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{callbacks, schema};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The header that every answer has.
+const REQUEST_ID: &str = "X-Request-Id";
 
 /// The document of all operations, below a path prefix.
 ///
@@ -21,6 +24,11 @@ pub(super) fn document<A: OpenApi>(service: &OpenApiService<A, ()>, prefix: &str
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schema::unpack(schemas);
     }
+    document["components"]["headers"] = json!({ REQUEST_ID: {
+        "description": "The id under which the log has this call: the caller's own where it sent one that is fit for a log.",
+        "required": true,
+        "schema": { "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]+$" },
+    }});
     let Some(paths) = document["paths"].as_object_mut() else { return document };
     for (path, item) in paths {
         for method in METHODS {
@@ -28,6 +36,7 @@ pub(super) fn document<A: OpenApi>(service: &OpenApiService<A, ()>, prefix: &str
                 // Said, not left out: the operation is for everybody.
                 operation.entry("security").or_insert_with(|| json!([]));
                 prune(method, path, operation);
+                name_calls(operation);
             }
         }
     }
@@ -64,5 +73,12 @@ fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
                 responses.remove(status);
             }
         }
+    }
+}
+
+fn name_calls(operation: &mut Map<String, Value>) {
+    let reference = json!({ "$ref": format!("#/components/headers/{REQUEST_ID}") });
+    for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        response["headers"][REQUEST_ID] = reference.clone();
     }
 }

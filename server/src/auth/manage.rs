@@ -42,10 +42,10 @@ pub struct AccountChanges {
 #[serde(deny_unknown_fields)]
 pub struct NewServiceUser {
     /// The name that people see as the asker: 2 to 40 of a–z, 0–9, `.`, `_` and `-`, beginning with a letter or number.
-    #[schemars(length(min = 2, max = 40))]
+    #[schemars(length(min = 2, max = 40), regex(pattern = registration::USERNAME))]
     pub username: String,
     /// Whom to write to about it.
-    #[schemars(length(max = 254))]
+    #[schemars(length(min = 3, max = 254), regex(pattern = registration::EMAIL))]
     pub email: String,
     /// What its token may do; everything but `admin` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,14 @@ use crate::{
 };
 
 const EMAIL_MAX: usize = 254;
+/// [`email_fault`] as a regular expression, for the document: on each side of the `@` no special character, and a dot
+/// neither first nor last.
+pub(super) const EMAIL: &str = concat!(
+    r#"^[^\s@.<>()\[\],;:"\\\u0000-\u001f\u007f-\u009f]+(\.+[^\s@.<>()\[\],;:"\\\u0000-\u001f\u007f-\u009f]+)*"#,
+    r#"@[^\s@.<>()\[\],;:"\\\u0000-\u001f\u007f-\u009f]+(\.+[^\s@.<>()\[\],;:"\\\u0000-\u001f\u007f-\u009f]+)*$"#,
+);
+/// What a username is, for the document.
+pub(super) const USERNAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 const USERNAME_MIN: usize = 2;
 const USERNAME_MAX: usize = 40;
 const USERNAME_RULE: &str =
@@ -23,7 +31,7 @@ const USERNAME_RULE: &str =
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// The e-mail, which also signs in.
-    #[schemars(length(max = 254))]
+    #[schemars(length(min = 3, max = 254), regex(pattern = EMAIL))]
     pub email: String,
     /// 8 to 256 characters, one of them a number.
     #[schemars(length(min = 8, max = 256))]
@@ -31,7 +39,7 @@ pub struct Registration {
     /// The name that agents ask by: 2 to 40 of a–z, 0–9, `.`, `_` and `-`, beginning with a letter or number. Made from
     /// the e-mail when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 40))]
+    #[schemars(length(min = 2, max = 40), regex(pattern = USERNAME))]
     pub username: Option<String>,
 }
 

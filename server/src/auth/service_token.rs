@@ -44,9 +44,9 @@ pub struct NewServiceToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub scopes: Option<Vec<TokenScope>>,
-    /// Seconds until it ceases to work; never when absent.
+    /// Seconds until it ceases to work, at most a hundred years; never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 3_155_760_000_u64))]
     pub expires_in: Option<u64>,
 }
 
