@@ -15,6 +15,7 @@ mod credentials;
 mod docs;
 mod feedback;
 mod idle;
+mod keys;
 mod page;
 mod plug_ins;
 mod problems;

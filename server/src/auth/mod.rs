@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use crate::{
     account::{AccountStore, Over},
     config::Config,
-    storage::{Cipher, SecretKey},
+    storage::{Cipher, Secrets},
 };
 
 pub use cookies::Cookies;
@@ -26,7 +26,7 @@ pub use origin::Origins;
 pub(crate) use origin::origin;
 pub use principal::{Agent, Person, Principal, Via};
 pub(crate) use principal::{bearer, is_safe};
-pub(crate) use service_token::webhook_context;
+pub(crate) use service_token::{ANSWER_CONTEXT, webhook_context};
 pub use service_token::{CreatedToken, NewServiceToken};
 pub use sign_in::{Registration, SignIn};
 
@@ -57,7 +57,7 @@ impl Auth {
     /// When passwords cannot be hashed on this machine.
     pub fn new(
         config: &Config,
-        secret: &SecretKey,
+        secrets: &Secrets,
         cipher: Arc<Cipher>,
         accounts: Arc<dyn AccountStore>,
         clock: Arc<dyn Clock>,
@@ -70,7 +70,7 @@ impl Auth {
             ids,
             cipher,
             passwords: Passwords::new()?,
-            access_tokens: AccessTokens::new(&secret.derive("access token"), access_life),
+            access_tokens: AccessTokens::new(secrets, access_life),
             refresh_life: Duration::from_hours(u64::from(config.refresh_token_days) * 24),
             registration_open: config.registration_is_open(),
             origins: Origins::new(config),

@@ -12,6 +12,7 @@
 //! | `people`, `accounts`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `prune` | what is forgotten by its age |
 //! | `vault` | the port `Vault` |
+//! | `sealed`, `reencrypt` | where sealed values are, and sealing them anew under another key |
 //! | `copy` | all that is stored, from one kind of database into the other |
 //! | `rows`, `fault` | the core's values as columns, the databases' errors as faults |
 //! | [`migrate`] | the schema, up and down |
@@ -28,9 +29,11 @@ mod people;
 pub(crate) mod pool;
 mod prune;
 mod queue;
+pub(crate) mod reencrypt;
 mod respond;
 mod route;
 mod rows;
+pub(crate) mod sealed;
 mod send;
 mod servers;
 pub(crate) mod session;
