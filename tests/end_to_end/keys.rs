@@ -66,7 +66,7 @@ async fn what_an_old_secret_sealed_and_signed_stays_good_and_is_sealed_anew(data
     let url = database.as_ref().map_or(file, |database| database.url().to_owned());
     let mut receiver = Receiver::start([]).await;
     let mut server = TestServer::with(|config| {
-        config.database_url = url.clone();
+        config.database_url.clone_from(&url);
         config.outbound_allow = "127.0.0.0/8".parse().unwrap();
         with(config, 'a', &[]);
     })

@@ -20,6 +20,7 @@ mod page;
 mod plug_ins;
 mod problems;
 mod program;
+mod secrets;
 mod server;
 mod several;
 mod socket;

@@ -6,12 +6,15 @@
 //! | `reencrypt` | everything sealed, sealed anew under the present key |
 //! | `secrets`, `key_file` | the hub's secrets, from which keys are derived, and the file of generated ones |
 //! | [`cipher`] | how texts are sealed at rest |
+//! | `dump` | everything as bytes, for tests |
 //! | [`sql`] | the ports `Store`, `AccountStore` and `Vault`, and the schema |
 //! | [`sqlite`] | what is SQLite's own: the file, and the transaction of its one writer |
 //! | [`postgres`] | what is PostgreSQL's own: connections, the lock on the log, news from other servers |
 
 mod backup;
 pub mod cipher;
+#[cfg(any(test, feature = "testing"))]
+mod dump;
 mod key_file;
 pub mod postgres;
 mod reencrypt;
@@ -21,6 +24,8 @@ pub mod sqlite;
 
 pub use backup::{backup, restore};
 pub use cipher::{Cipher, KeyId};
+#[cfg(any(test, feature = "testing"))]
+pub use dump::dump;
 pub use reencrypt::reencrypt;
 pub use secrets::{SECRET_MIN, SecretKey, Secrets};
 pub use sql::{SqlStorage, migrate, reencrypt::Reencrypted, sealed::Unreadable};
