@@ -14,6 +14,8 @@ mod contract;
 mod credentials;
 mod docs;
 mod feedback;
+mod forged;
+mod hardened;
 mod idle;
 mod keys;
 mod page;

@@ -17,6 +17,8 @@ use crate::storage::Secrets;
 
 const ISSUER: &str = "hearback";
 const AUDIENCE: &str = "hearback:api";
+/// How far another server's clock may be ahead, in seconds.
+const AHEAD: i64 = 60;
 /// What the keys are derived for.
 const PURPOSE: &str = "access token";
 
@@ -45,6 +47,9 @@ struct Claims {
     sid: Uuid,
     iat: i64,
     exp: i64,
+    /// The hub writes none. A token that has one is not good before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
 }
 
 impl AccessTokens {
@@ -83,6 +88,7 @@ impl AccessTokens {
             sid: access.sign_in,
             iat: seconds(now),
             exp: seconds(now.after(self.life)),
+            nbf: None,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(|_| Error::new(ErrorKind::Unexpected, "access_token", "cannot be signed"))
@@ -96,8 +102,12 @@ impl AccessTokens {
     pub fn read(&self, token: &str, now: Timestamp) -> Result<Access, &'static str> {
         let mut reads = self.decoding.iter().map(|key| jsonwebtoken::decode::<Claims>(token, key, &self.validation));
         let read = reads.find_map(Result::ok).ok_or("The access token is not one of this hub's.")?;
-        if seconds(now) >= read.claims.exp {
+        let (now, claims) = (seconds(now), &read.claims);
+        if now >= claims.exp {
             return Err("The access token has expired.");
+        }
+        if claims.iat.max(claims.nbf.unwrap_or(claims.iat)) > now + AHEAD {
+            return Err("The access token is not valid yet.");
         }
         Ok(Access { user: read.claims.sub, sign_in: read.claims.sid })
     }
@@ -224,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn a_token_from_the_future_is_good_only_as_far_as_clocks_differ() {
+        let tokens = tokens(1);
+        let ahead = |seconds: u64| tokens.issue(access(), NOW.after(Duration::from_secs(seconds))).unwrap();
+        assert_eq!(tokens.read(&ahead(60), NOW), Ok(access()));
+        assert_eq!(tokens.read(&ahead(61), NOW), Err("The access token is not valid yet."));
+    }
+
+    #[test]
     fn a_token_of_another_issuer_or_audience_is_foreign_even_with_the_right_key() {
         let tokens = tokens(1);
         for (iss, aud) in [("elsewhere", AUDIENCE), (ISSUER, "elsewhere")] {
@@ -234,6 +252,7 @@ mod tests {
                 sid: access().sign_in,
                 iat: seconds(NOW),
                 exp: seconds(NOW) + 60,
+                nbf: None,
             };
             let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &tokens.encoding).unwrap();
             assert!(tokens.read(&token, NOW).is_err());

@@ -31,7 +31,7 @@ impl Canary {
 
     /// Every way to write it that is looked for, by name.
     fn written(&self) -> Vec<(String, Vec<u8>)> {
-        let hex: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let percent = |all: bool| -> String {
             let plain = |byte: u8| !all && (byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
             let one = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
@@ -104,7 +104,7 @@ fn a_canary_is_found_however_it_is_written() {
     let in_base64 = |before: &str, engine: &base64::engine::GeneralPurpose| {
         engine.encode([before.as_bytes(), &planted, b" tail"].concat()).into_bytes()
     };
-    let hex: String = planted.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = planted.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let mut written = vec![planted.clone(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     for before in ["", "x", "xy", "xyz", "user:"] {
         written.push(in_base64(before, &STANDARD_NO_PAD));

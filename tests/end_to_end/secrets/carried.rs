@@ -15,19 +15,17 @@ use crate::{
 pub async fn channels(planted: &Planted) -> (Receiver, String) {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let plug_in = Receiver::start([]).await;
-    let mut toml = String::new();
+    let mut toml = Vec::new();
     for (name, port) in [("desk", plug_in.port()), ("lost", 9)] {
         let key: [u8; 32] = rand::random();
         planted.known("[channels.NAME] secret", key);
         planted.known("[channels.NAME] secret", STANDARD.encode(key));
         let query = planted.text("[channels.NAME] url: its query");
         let url = format!("http://127.0.0.1:{port}/hook?key={query}");
-        toml += &format!(
-            "[channels.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = \"whsec_{}\"\n",
-            STANDARD.encode(key)
-        );
+        let secret = STANDARD.encode(key);
+        toml.push(format!("[channels.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = \"whsec_{secret}\"\n"));
     }
-    (plug_in, toml)
+    (plug_in, toml.concat())
 }
 
 struct Day<'a> {

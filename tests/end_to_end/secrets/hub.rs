@@ -92,7 +92,8 @@ impl Hub {
 
     /// Every file that it has made.
     pub fn files(&self) -> Vec<PathBuf> {
-        let data = std::fs::read_dir(self.folder.path().join("data")).unwrap();
+        // With PostgreSQL there are none before the backup.
+        let data = std::fs::read_dir(self.folder.path().join("data")).into_iter().flatten();
         data.map(|file| file.unwrap().path()).collect()
     }
 }

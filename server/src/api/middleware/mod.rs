@@ -5,6 +5,7 @@ mod compression;
 mod cors;
 mod errors;
 mod headers;
+mod limits;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -71,6 +72,7 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
             compression::compress(&said.headers, &mut response).await;
             callbacks::tell_when_sent(&said.method, &mut response).await;
             headers::add(&said, &mut response);
+            headers::add_transport(&self.app.config, &mut response);
             cors::add(&self.app.auth.origins, &said.headers, &mut response);
             if let Ok(id) = HeaderValue::try_from(&id) {
                 response.headers_mut().insert(REQUEST_ID, id);
@@ -88,9 +90,10 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
 }
 
 impl<E: Endpoint> Surrounded<E> {
-    /// Refuses what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one;
+    /// Refuses a head that is too large, and what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one;
     /// or a channel is called, where signatures count and cookies do not.
     fn refuse(&self, request: &Request) -> Result<(), Problem> {
+        limits::refuse_oversized(request)?;
         let with_token = matches!(auth::bearer(request.headers()), Ok(Some(_)));
         let path = request.uri().path().strip_prefix(&self.app.config.path_prefix).unwrap_or_default();
         if auth::is_safe(request.method()) || with_token || callbacks::is_callback(path) {
