@@ -2,16 +2,20 @@
 //! HTTP request that it belongs to.
 
 use std::{
-    fmt,
+    fmt::{self, Debug, Write as _},
     io::{self, IsTerminal},
 };
 
-use tracing::{Event, Subscriber};
+use tracing::field::Field;
 use tracing_subscriber::{
     EnvFilter,
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer, layer},
+    field::MakeExt,
+    fmt::{
+        FormatFields,
+        format::{Writer, debug_fn},
+        layer,
+    },
     layer::SubscriberExt,
-    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -30,44 +34,28 @@ pub fn start(config: &Config) {
     let lines = layer().with_writer(io::stderr);
     // An error says that a log runs already: in a process that runs several hubs the first one's counts.
     let _ = match config.log_format {
-        LogFormat::Text => {
-            let ansi = io::stderr().is_terminal();
-            registry.with(lines.with_ansi(ansi).event_format(OneLine::new(ansi))).try_init()
-        }
+        LogFormat::Text => registry.with(lines.with_ansi(io::stderr().is_terminal()).fmt_fields(fields())).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),
     };
 }
 
-/// Lines for people, each of them one line whatever is in it: a text from outside must not look like a line of the hub's.
-struct OneLine {
-    line: tracing_subscriber::fmt::format::Format,
-    ansi: bool,
+/// What a line for people tells. A text from outside stays within its line, and cannot command the terminal.
+fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
+    debug_fn(field).delimited(" ")
 }
 
-impl OneLine {
-    fn new(ansi: bool) -> Self {
-        Self { line: tracing_subscriber::fmt::format().with_ansi(ansi), ansi }
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{field}=")?;
     }
-}
-
-impl<S, N> FormatEvent<S, N> for OneLine
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut line = String::new();
-        self.line.format_event(context, Writer::new(&mut line), event)?;
-        for letter in line.trim_end_matches('\n').chars() {
-            // Colours are the line's own: those in what it tells are escaped already.
-            match letter {
-                '\u{1b}' if self.ansi => writer.write_char(letter)?,
-                control if control.is_control() => write!(writer, "{}", control.escape_default())?,
-                letter => writer.write_char(letter)?,
-            }
+    for letter in format!("{value:?}").chars() {
+        if letter.is_control() {
+            write!(writer, "{}", letter.escape_default())?;
+        } else {
+            writer.write_char(letter)?;
         }
-        writer.write_char('\n')
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -99,7 +87,7 @@ mod tests {
         for ansi in [false, true] {
             let kept = Kept::default();
             let writer = kept.clone();
-            let lines = layer().with_ansi(ansi).with_writer(move || writer.clone()).event_format(OneLine::new(ansi));
+            let lines = layer().with_ansi(ansi).with_writer(move || writer.clone()).fmt_fields(fields());
             tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
                 let _span = tracing::info_span!("request", shown = %forged, told = ?forged, text = forged).entered();
                 tracing::info!(shown = %forged, told = ?forged, text = forged, "{forged}");

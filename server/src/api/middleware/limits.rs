@@ -17,7 +17,7 @@ const LINE: usize = 4;
 ///
 /// `uri_too_long` or `headers_too_large`.
 pub(super) fn refuse_oversized(request: &Request) -> Result<(), Problem> {
-    let target = request.original_uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_MAX {
         return Err(Problem::new(ProblemKind::UriTooLong, "The path with its query is longer than 8 KiB."));
     }
