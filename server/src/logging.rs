@@ -2,7 +2,7 @@
 //! HTTP request that it belongs to.
 
 use std::{
-    fmt::{self, Debug, Write as _},
+    fmt::{self, Debug},
     io::{self, IsTerminal},
 };
 

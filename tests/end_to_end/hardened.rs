@@ -158,8 +158,14 @@ async fn heads_that_are_no_http_are_refused_and_the_hub_goes_on() {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{}: {answer}", String::from_utf8_lossy(head));
     }
     let many = (0..200).map(|number| format!("X-{number}: x\r\n")).collect::<Vec<_>>().concat();
-    let answer = said_to(&server, format!("GET /health HTTP/1.1\r\nHost: a\r\n{many}\r\n").as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let large = format!("X-Large: {}\r\n", "x".repeat(500 * 1024));
+    for headers in [many, large] {
+        let answer = said_to(&server, format!("GET /health HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    let target = "x".repeat(70_000);
+    let answer = said_to(&server, format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
     assert_eq!(server.nobody().get("/health").await.status, StatusCode::OK);
 }
 

@@ -101,7 +101,7 @@ macro_rules! place {
 
 /// Every column with sealed values.
 #[rustfmt::skip]
-pub(super) static PLACES: [Place; 3] = [
+pub(super) static PLACES: &[Place] = &[
     place!("webhook secrets of service tokens", "service_tokens", "id", "webhook_secret", Key::Uuid(Uuid::nil()), |id| webhook_context(id)),
     place!("secrets of channels", "vault", "key", "sealed", Key::Text(String::new()), |key| vault::context(&key.to_string())),
     place!("answers kept for repeated calls", "idempotency", "key", "sealed", Key::Bytes(Vec::new()), |_| ANSWER_CONTEXT.into()),
@@ -136,7 +136,7 @@ impl SqlStorage {
     /// Those of the database.
     pub async fn unreadable(&self) -> Result<Vec<Unreadable>> {
         let mut found = Vec::new();
-        for place in &PLACES {
+        for place in PLACES {
             note(&mut found, place, &self.readers.query(place.census).fetch_all().await?, &self.cipher)?;
         }
         Ok(found)
@@ -150,7 +150,7 @@ impl SqlStorage {
 /// Those of the database.
 pub(crate) async fn unreadable(session: &mut Session<'_>, cipher: &Cipher) -> Result<Vec<Unreadable>> {
     let mut found = Vec::new();
-    for place in &PLACES {
+    for place in PLACES {
         note(&mut found, place, &session.query(place.census).fetch_all().await?, cipher)?;
     }
     Ok(found)
