@@ -22,19 +22,19 @@ use crate::{
 pub(super) struct Place {
     /// What is in it, for people.
     pub(super) what: &'static str,
-    /// Below the key of every row, and of its type.
-    pub(super) first: Key,
+    /// The columns that a row is known by, each with a value below all others.
+    pub(super) key: &'static [(&'static str, Key)],
     /// What the value of the row with this key is sealed for.
-    pub(super) context: fn(&Key) -> String,
+    pub(super) context: fn(&[Key]) -> String,
     /// How many values there are under each key.
     pub(super) census: &'static str,
     /// The values of the next rows after a key.
     pub(super) page: &'static str,
-    /// Puts a value in the place of one that is still there.
+    /// Puts a value in the place of one that is still there: both, then the row's key.
     pub(super) put: &'static str,
 }
 
-/// What a row is known by.
+/// A part of what a row is known by.
 #[derive(Clone, Debug)]
 pub(super) enum Key {
     Uuid(Uuid),
@@ -52,59 +52,66 @@ impl fmt::Display for Key {
     }
 }
 
-impl Key {
-    /// A key of the same type, of this row.
-    pub(super) fn same(&self, row: &Row) -> Result<Self, Fault> {
-        Ok(match self {
-            Self::Uuid(_) => Self::Uuid(row.get("key")?),
-            Self::Text(_) => Self::Text(row.get("key")?),
-            Self::Bytes(_) => Self::Bytes(row.get("key")?),
-        })
+impl Place {
+    /// A key before that of every row.
+    pub(super) fn first(&self) -> Vec<Key> {
+        self.key.iter().map(|(_, first)| first.clone()).collect()
+    }
+
+    /// The key of a row.
+    pub(super) fn key_of(&self, row: &Row) -> Result<Vec<Key>, Fault> {
+        let part = |(column, kind): &(&str, Key)| {
+            Ok(match kind {
+                Key::Uuid(_) => Key::Uuid(row.get(column)?),
+                Key::Text(_) => Key::Text(row.get(column)?),
+                Key::Bytes(_) => Key::Bytes(row.get(column)?),
+            })
+        };
+        self.key.iter().map(part).collect()
     }
 }
 
-/// A column of a table whose rows are known by another column.
+/// A column of a table, the columns that its rows are known by with their first values, and what a value is sealed for.
 macro_rules! place {
-    ($what:literal, $table:literal, $key:literal, $sealed:literal, $first:expr, $context:expr) => {
-        Place {
+    ($what:literal, $table:literal, $sealed:literal, [$key:literal: $first:expr], $context:expr) => {
+        place!(@ $what, $table, $sealed, [$key: $first], $key, "$1", "$3", $context)
+    };
+    ($what:literal, $table:literal, $sealed:literal, [$a:literal: $x:expr, $b:literal: $y:expr, $c:literal: $z:expr],
+        $context:expr) => {
+        place!(
+            @ $what, $table, $sealed, [$a: $x, $b: $y, $c: $z], concat!($a, ", ", $b, ", ", $c), "$1, $2, $3", "$3, $4, $5",
+            $context
+        )
+    };
+    (@ $what:literal, $table:literal, $sealed:literal, [$($key:literal: $first:expr),*], $keys:expr, $after:literal,
+        $of:literal, $context:expr) => {
+        $crate::storage::sql::sealed::Place {
             what: $what,
-            first: $first,
+            key: &[$(($key, $first)),*],
             context: $context,
             census: concat!(
-                "SELECT substr(",
-                $sealed,
-                ", 1, 5) AS header, count(*) AS number FROM ",
-                $table,
-                " WHERE ",
-                $sealed,
+                "SELECT substr(", $sealed, ", 1, 5) AS header, count(*) AS number FROM ", $table, " WHERE ", $sealed,
                 " IS NOT NULL GROUP BY 1"
             ),
             page: concat!(
-                "SELECT ",
-                $key,
-                " AS key, ",
-                $sealed,
-                " AS sealed FROM ",
-                $table,
-                " WHERE ",
-                $key,
-                " > $1 AND ",
-                $sealed,
-                " IS NOT NULL ORDER BY ",
-                $key,
-                " LIMIT 64"
+                "SELECT ", $keys, ", ", $sealed, " AS value FROM ", $table, " WHERE (", $keys, ") > (", $after, ") AND ",
+                $sealed, " IS NOT NULL ORDER BY ", $keys, " LIMIT 64"
             ),
-            put: concat!("UPDATE ", $table, " SET ", $sealed, " = $1 WHERE ", $key, " = $2 AND ", $sealed, " = $3"),
+            put: concat!(
+                "UPDATE ", $table, " SET ", $sealed, " = $1 WHERE ", $sealed, " = $2 AND (", $keys, ") = (", $of, ")"
+            ),
         }
     };
 }
+#[cfg(test)]
+pub(super) use place;
 
 /// Every column with sealed values.
 #[rustfmt::skip]
 pub(super) static PLACES: &[Place] = &[
-    place!("webhook secrets of service tokens", "service_tokens", "id", "webhook_secret", Key::Uuid(Uuid::nil()), |id| webhook_context(id)),
-    place!("secrets of channels", "vault", "key", "sealed", Key::Text(String::new()), |key| vault::context(&key.to_string())),
-    place!("answers kept for repeated calls", "idempotency", "key", "sealed", Key::Bytes(Vec::new()), |_| ANSWER_CONTEXT.into()),
+    place!("webhook secrets of service tokens", "service_tokens", "webhook_secret", ["id": Key::Uuid(Uuid::nil())], |key| webhook_context(&key[0])),
+    place!("secrets of channels", "vault", "sealed", ["key": Key::Text(String::new())], |key| vault::context(&key[0].to_string())),
+    place!("answers kept for repeated calls", "idempotency", "sealed", ["key": Key::Bytes(Vec::new())], |_| ANSWER_CONTEXT.into()),
 ];
 
 /// Sealed values that open with none of the keys.
