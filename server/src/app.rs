@@ -14,15 +14,15 @@ use crate::{
     auth::Auth,
     config::Config,
     limits::Counts,
-    storage::{Cipher, SecretKey},
+    storage::{Cipher, Secrets},
 };
 
 /// What an [`App`] is made of.
 pub struct Parts {
     /// The configuration, with the address that the hub listens on ([`Config::listening_on`]).
     pub config: Config,
-    /// The hub's secret.
-    pub secret: SecretKey,
+    /// The hub's secrets.
+    pub secrets: Secrets,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// New ids.
@@ -88,10 +88,10 @@ impl App {
     ///
     /// When passwords cannot be hashed on this machine.
     pub fn new(parts: Parts) -> Result<Arc<Self>> {
-        let Parts { config, secret, clock, ids, accounts, store, counts, limits, hub, websocket, stopping, metrics } =
+        let Parts { config, secrets, clock, ids, accounts, store, counts, limits, hub, websocket, stopping, metrics } =
             parts;
-        let cipher = Arc::new(Cipher::new(&secret));
-        let auth = Auth::new(&config, &secret, cipher, accounts.clone(), clock.clone(), ids.clone(), counts)?;
+        let cipher = Arc::new(Cipher::new(&secrets));
+        let auth = Auth::new(&config, &secrets, cipher, accounts.clone(), clock.clone(), ids.clone(), counts)?;
         Ok(Arc::new(Self {
             config,
             clock,

@@ -35,7 +35,7 @@ use crate::{
     commands::{Migration, welcome},
     config::Config,
     limits::{Counts, MemoryCounts, PersonLimits},
-    storage::{self, Cipher, SecretKey, SqlStorage, is_postgres, migrate},
+    storage::{self, Cipher, Reencrypted, SecretKey, Secrets, SqlStorage, is_postgres, migrate},
 };
 
 /// How long the hub may take to stop: calls under way, sockets, attempts.
@@ -64,10 +64,11 @@ pub struct Running {
 ///
 /// `Config` when the database, the secret or the address cannot be had: what to do about it.
 pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> Result<Running> {
-    let secret = secret(&config)?;
+    let secrets = secrets(&config)?;
     let bus = Arc::new(Bus::default());
-    let cipher = Arc::new(Cipher::new(&secret));
+    let cipher = Arc::new(Cipher::new(&secrets));
     let storage = Arc::new(SqlStorage::open(&config.database_url, config.migrate, bus.clone(), cipher.clone()).await?);
+    tell_unreadable(&storage, &cipher).await?;
     let bound = TcpListener::bind(config.bind).into_acceptor().await;
     let acceptor = bound.map_err(|error| cannot_listen(&config, &error))?;
     let address = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied());
@@ -104,7 +105,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let stopping = CancellationToken::new();
     let app = App::new(AppParts {
         config,
-        secret,
+        secrets,
         clock,
         ids,
         accounts: storage.clone(),
@@ -298,28 +299,65 @@ pub async fn backup(config: &Config, file: &Path) -> Result<String> {
 ///
 /// The file or the database: what to do about it.
 pub async fn restore(config: &Config, file: &Path) -> Result<String> {
-    // A new key would open nothing of the backup.
-    let secret = match &config.secret_key {
-        Some(text) => SecretKey::new(text.clone())?,
-        None => SecretKey::load(config.data_dir())?.ok_or_else(|| {
-            let detail = format!(
-                "what is sealed in a backup opens only with the secret of the hub that made it: put its secret.key at {}, or \
-                 set SECRET_KEY",
-                config.secret_path().display()
-            );
-            Error::new(ErrorKind::Config, "restore", detail)
-        })?,
-    };
-    storage::restore(file, &config.database_url, &Cipher::new(&secret), SystemClock.now()).await?;
+    // A new secret would open nothing of the backup.
+    let secrets = kept_secrets(config)?.ok_or_else(|| {
+        let detail = format!(
+            "what is sealed in a backup opens only with the secret of the hub that made it: put its secret.key at {}, or set \
+             SECRET_KEY",
+            config.secret_path().display()
+        );
+        Error::new(ErrorKind::Config, "restore", detail)
+    })?;
+    storage::restore(file, &config.database_url, &Cipher::new(&secrets), SystemClock.now()).await?;
     Ok(format!("What {} holds is in the database. Start the hub.", file.display()))
 }
 
-/// The hub's secret: what is configured, or what is kept beside the database.
-fn secret(config: &Config) -> Result<SecretKey> {
-    match &config.secret_key {
-        Some(text) => SecretKey::new(text.clone()),
-        None => SecretKey::load_or_generate(config.data_dir()),
+/// Seals everything sealed anew under the present secret, while hubs may go on working on the database.
+///
+/// # Errors
+///
+/// The secret or the database: what to do about it.
+pub async fn reencrypt(config: &Config) -> Result<Vec<Reencrypted>> {
+    let secrets = kept_secrets(config)?.ok_or_else(|| {
+        let detail = format!("there is no secret: neither {} nor SECRET_KEY", config.secret_path().display());
+        Error::new(ErrorKind::Config, "reencrypt", detail)
+    })?;
+    storage::reencrypt(&config.database_url, &Cipher::new(&secrets)).await
+}
+
+/// The hub's secrets: what is configured, or what is kept beside the database.
+fn secrets(config: &Config) -> Result<Secrets> {
+    match kept_secrets(config)? {
+        Some(secrets) => Ok(secrets),
+        None => Ok(Secrets::load_or_generate(config.data_dir())?.and_old(old_secrets(config)?)),
     }
+}
+
+/// The same, without making one where there is none.
+fn kept_secrets(config: &Config) -> Result<Option<Secrets>> {
+    let present = match &config.secret_key {
+        Some(text) => Some(SecretKey::new(text.clone())?.into()),
+        None => Secrets::load(config.data_dir())?,
+    };
+    let old = old_secrets(config)?;
+    Ok(present.map(|present: Secrets| present.and_old(old)))
+}
+
+fn old_secrets(config: &Config) -> Result<Vec<SecretKey>> {
+    config.secret_key_old.iter().cloned().map(SecretKey::new).collect()
+}
+
+/// Tells the log of what is sealed under secrets that this hub lacks. It starts all the same: what is lost must not keep
+/// everything else from working.
+async fn tell_unreadable(storage: &SqlStorage, cipher: &Cipher) -> Result<()> {
+    for lost in storage.unreadable().await? {
+        error!(
+            "sealed values cannot be opened: {lost}, but {}. Put the secret that they were sealed under into SECRET_KEY_OLD and \
+             restart the hub",
+            cipher.shown()
+        );
+    }
+    Ok(())
 }
 
 /// Checks one `[channels.NAME]` table of `config` without any I/O.

@@ -98,6 +98,7 @@ fn every_setting_can_come_from_the_file() {
         database_url = "sqlite:///var/lib/hearback/hub.db"
         migrate = "auto"
         secret_key = "0123456789abcdef0123456789abcdef"
+        secret_key_old = ["fedcba9876543210fedcba9876543210"]
         hearback_bind = "0.0.0.0:80"
         public_url = "https://ask.example.org/"
         path_prefix = "hub/"

@@ -213,15 +213,25 @@ async fn the_readers_of_the_document_need_no_network() {
         let answer = server.nobody().call(Method::GET, path).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
-        assert!(policy.contains("default-src 'none'") && !policy.contains("http"), "{policy}");
+        assert!(policy.contains("default-src 'none'; script-src 'self';") && !policy.contains("http"), "{policy}");
         let html = answer.text().await.unwrap();
-        assert!(html.contains("\"create_feedback\"") && html.contains("FeedbackRequest"), "{path} has the document");
-        for outside in ["fonts.googleapis", "<link href=\"http", "<script src=", "@import"] {
-            assert!(!html.contains(outside), "{path} loads {outside}");
+        for outside in ["fonts.googleapis", "<link href=\"http", "src=\"http", "@import", "<script>", " onload="] {
+            assert!(!html.contains(outside), "{path} has {outside}");
         }
-        let small = server.nobody().call(Method::GET, path).header("Accept-Encoding", "gzip").send().await.unwrap();
-        assert_eq!(small.headers()["content-encoding"], "gzip");
-        assert!(small.bytes().await.unwrap().len() * 2 < html.len());
+        let mut scripts = Vec::new();
+        for src in html.split("src=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            let script = server.nobody().call(Method::GET, &format!("/{src}"));
+            let small = server.nobody().call(Method::GET, &format!("/{src}")).header("Accept-Encoding", "gzip");
+            let (script, small) = (script.send().await.unwrap(), small.send().await.unwrap());
+            assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+            assert_eq!(small.headers()["content-encoding"], "gzip");
+            scripts.push(script.text().await.unwrap());
+            assert!(small.bytes().await.unwrap().len() < scripts.last().unwrap().len());
+        }
+        let [library, start] = &scripts[..] else { panic!("{path} has {} scripts", scripts.len()) };
+        assert!(library.len() > 100_000 && start.contains("\"create_feedback\""), "{path} has the document");
+        let none = server.nobody().get(&format!("{path}/2.js")).await;
+        assert_eq!(none.problem(), "not_found");
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 mod browser;
 mod cut;
+mod documentation;
 mod drafts;
 mod first_visit;
 mod kinds;

@@ -101,7 +101,7 @@ mod postgres {
 /// A cipher whose secret is one letter, often.
 fn cipher(letter: char) -> Arc<Cipher> {
     let secret = Secret::from(letter.to_string().repeat(32));
-    Arc::new(Cipher::new(&SecretKey::new(secret).unwrap()))
+    Arc::new(Cipher::new(&SecretKey::new(secret).unwrap().into()))
 }
 
 async fn open(folder: &Path) -> SqlStorage {

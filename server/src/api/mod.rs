@@ -85,8 +85,10 @@ pub fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
     let below = Route::new()
         .nest("/", service)
         .at("/assets/*path", get(page::Assets::default()))
-        .at("/docs", get(docs.swagger))
-        .at("/redoc", get(docs.redoc))
+        .at("/docs", get(docs.swagger.page))
+        .at("/docs/:script", get(docs.swagger.scripts))
+        .at("/redoc", get(docs.redoc.page))
+        .at("/redoc/:script", get(docs.redoc.scripts))
         .at("/openapi.json", get(docs.openapi))
         .at("/ws", get(socket::Socket(app.clone())))
         .at("/metrics", get(metrics::Metrics(app.clone())));

@@ -1,4 +1,4 @@
-//! Access tokens: short-lived JWTs, signed with HS256 by a key of the hub.
+//! Access tokens: short-lived JWTs, signed with HS256 by the hub's present key, and read with the old ones too.
 
 use std::time::Duration;
 
@@ -13,13 +13,19 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::storage::Secrets;
+
 const ISSUER: &str = "hearback";
 const AUDIENCE: &str = "hearback:api";
+/// How far another server's clock may be ahead, in seconds.
+const AHEAD: i64 = 60;
+/// What the keys are derived for.
+const PURPOSE: &str = "access token";
 
 /// Makes and reads access tokens.
 pub struct AccessTokens {
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    decoding: Vec<DecodingKey>,
     validation: Validation,
     life: Duration,
 }
@@ -41,12 +47,15 @@ struct Claims {
     sid: Uuid,
     iat: i64,
     exp: i64,
+    /// The hub writes none. A token that has one is not good before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
 }
 
 impl AccessTokens {
-    /// Tokens that live for `life`, signed with this key.
+    /// Tokens that live for `life`, signed with the key of the present secret.
     #[must_use]
-    pub fn new(key: &[u8; 32], life: Duration) -> Self {
+    pub fn new(secrets: &Secrets, life: Duration) -> Self {
         // The first one wins, and all are the same.
         let _ = PROVIDER.install_default();
         let mut validation = Validation::new(Algorithm::HS256);
@@ -55,7 +64,9 @@ impl AccessTokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // jsonwebtoken would ask the machine's clock; `read` compares with the time it is given.
         validation.validate_exp = false;
-        Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key), validation, life }
+        let decoding = secrets.derive(PURPOSE).iter().map(|key| DecodingKey::from_secret(key)).collect();
+        let encoding = EncodingKey::from_secret(&secrets.present().derive(PURPOSE));
+        Self { encoding, decoding, validation, life }
     }
 
     /// How long a token lives.
@@ -77,6 +88,7 @@ impl AccessTokens {
             sid: access.sign_in,
             iat: seconds(now),
             exp: seconds(now.after(self.life)),
+            nbf: None,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(|_| Error::new(ErrorKind::Unexpected, "access_token", "cannot be signed"))
@@ -88,10 +100,14 @@ impl AccessTokens {
     ///
     /// A sentence for people.
     pub fn read(&self, token: &str, now: Timestamp) -> Result<Access, &'static str> {
-        let foreign = |_| "The access token is not one of this hub's.";
-        let read = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation).map_err(foreign)?;
-        if seconds(now) >= read.claims.exp {
+        let mut reads = self.decoding.iter().map(|key| jsonwebtoken::decode::<Claims>(token, key, &self.validation));
+        let read = reads.find_map(Result::ok).ok_or("The access token is not one of this hub's.")?;
+        let (now, claims) = (seconds(now), &read.claims);
+        if now >= claims.exp {
             return Err("The access token has expired.");
+        }
+        if claims.iat.max(claims.nbf.unwrap_or(claims.iat)) > now + AHEAD {
+            return Err("The access token is not valid yet.");
         }
         Ok(Access { user: read.claims.sub, sign_in: read.claims.sid })
     }
@@ -154,12 +170,17 @@ mod tests {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
     use super::*;
+    use crate::storage::SecretKey;
 
     const NOW: Timestamp = Timestamp::from_micros(1_795_253_400_000_000);
     const LIFE: Duration = Duration::from_mins(25);
 
+    fn secret(key: u8) -> SecretKey {
+        SecretKey::new(key.to_string().repeat(32).into()).unwrap()
+    }
+
     fn tokens(key: u8) -> AccessTokens {
-        AccessTokens::new(&[key; 32], LIFE)
+        AccessTokens::new(&secret(key).into(), LIFE)
     }
 
     fn access() -> Access {
@@ -174,6 +195,17 @@ mod tests {
         let end = NOW.after(LIFE);
         assert_eq!(tokens.read(&token, Timestamp::from_micros(end.micros() - 1)), Ok(access()));
         assert_eq!(tokens.read(&token, end), Err("The access token has expired."));
+    }
+
+    #[test]
+    fn a_token_under_an_old_key_is_read_and_a_new_one_is_signed_with_the_present_key() {
+        let rotated = AccessTokens::new(&Secrets::new(secret(2), [secret(1)]), LIFE);
+        let old = tokens(1).issue(access(), NOW).unwrap();
+        assert_eq!(rotated.read(&old, NOW), Ok(access()));
+        assert_eq!(rotated.read(&old, NOW.after(LIFE)), Err("The access token has expired."));
+        let new = rotated.issue(access(), NOW).unwrap();
+        assert_eq!(tokens(2).read(&new, NOW), Ok(access()));
+        assert!(tokens(1).read(&new, NOW).is_err() && tokens(2).read(&old, NOW).is_err());
     }
 
     #[test]
@@ -202,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn a_token_from_the_future_is_good_only_as_far_as_clocks_differ() {
+        let tokens = tokens(1);
+        let ahead = |seconds: u64| tokens.issue(access(), NOW.after(Duration::from_secs(seconds))).unwrap();
+        assert_eq!(tokens.read(&ahead(60), NOW), Ok(access()));
+        assert_eq!(tokens.read(&ahead(61), NOW), Err("The access token is not valid yet."));
+    }
+
+    #[test]
     fn a_token_of_another_issuer_or_audience_is_foreign_even_with_the_right_key() {
         let tokens = tokens(1);
         for (iss, aud) in [("elsewhere", AUDIENCE), (ISSUER, "elsewhere")] {
@@ -212,6 +252,7 @@ mod tests {
                 sid: access().sign_in,
                 iat: seconds(NOW),
                 exp: seconds(NOW) + 60,
+                nbf: None,
             };
             let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &tokens.encoding).unwrap();
             assert!(tokens.read(&token, NOW).is_err());

@@ -22,7 +22,7 @@ use crate::{
     account::{AccountStore, Over},
     config::Config,
     limits::Counts,
-    storage::{Cipher, SecretKey},
+    storage::{Cipher, Secrets},
 };
 
 pub use attempts::Attempts;
@@ -34,7 +34,7 @@ pub(crate) use origin::origin;
 pub use principal::{Agent, Person, Principal, Via};
 pub(crate) use principal::{bearer, is_safe};
 pub use registration::Registration;
-pub(crate) use service_token::webhook_context;
+pub(crate) use service_token::{ANSWER_CONTEXT, webhook_context};
 pub use service_token::{CreatedToken, NewServiceToken};
 pub use sign_in::SignIn;
 
@@ -67,7 +67,7 @@ impl Auth {
     /// When passwords cannot be hashed on this machine.
     pub fn new(
         config: &Config,
-        secret: &SecretKey,
+        secrets: &Secrets,
         cipher: Arc<Cipher>,
         accounts: Arc<dyn AccountStore>,
         clock: Arc<dyn Clock>,
@@ -80,7 +80,7 @@ impl Auth {
             ids,
             cipher,
             passwords: Hashing::start()?,
-            access_tokens: AccessTokens::new(&secret.derive("access token"), access_life),
+            access_tokens: AccessTokens::new(secrets, access_life),
             refresh_life: Duration::from_hours(u64::from(config.refresh_token_days) * 24),
             registration_open: config.registration_is_open(),
             attempts: Attempts::new(config, counts, clock.clone()),

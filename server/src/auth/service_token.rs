@@ -1,6 +1,6 @@
 //! Service tokens: what agents call with.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hearback_core::{
@@ -31,7 +31,7 @@ const NAME_MAX: usize = 100;
 /// A hundred years, in seconds: enough, and far from the end of time.
 const EXPIRES_IN_MAX: u64 = 3_155_760_000;
 /// What the kept answer is sealed for.
-const ANSWER: &str = "token answer";
+pub(crate) const ANSWER_CONTEXT: &str = "token answer";
 
 /// A service token to make.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -130,7 +130,7 @@ impl Auth {
         let kept = match claim {
             Some(claim) => {
                 let text = String::from_utf8_lossy(answer.document());
-                Some(KeptAnswer { idempotency: claim.idempotency(), sealed: self.cipher.seal(ANSWER, &text)? })
+                Some(KeptAnswer { idempotency: claim.idempotency(), sealed: self.cipher.seal(ANSWER_CONTEXT, &text)? })
             }
             None => None,
         };
@@ -139,7 +139,7 @@ impl Auth {
 
     /// The answer that was kept of an earlier call.
     pub(super) fn replayed<T: Serialize>(&self, sealed: &[u8]) -> Result<Created<T>, Problem> {
-        let document = self.cipher.open(ANSWER, sealed)?;
+        let document = self.cipher.open(ANSWER_CONTEXT, sealed)?;
         Ok(Created::kept(document.expose_secret().as_bytes().to_vec()))
     }
 
@@ -181,7 +181,7 @@ impl Auth {
 }
 
 /// What the webhook secret of a token is sealed for.
-pub(crate) fn webhook_context(id: TokenId) -> String {
+pub(crate) fn webhook_context(id: impl fmt::Display) -> String {
     format!("token:{id}/webhook_secret")
 }
 

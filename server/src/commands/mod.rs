@@ -3,6 +3,7 @@
 mod banner;
 mod check_config;
 mod check_plugin;
+mod keys;
 
 use std::{
     ffi::OsString,
@@ -64,6 +65,10 @@ enum Command {
         /// The file that `hearback backup` wrote
         file: PathBuf,
     },
+    /// Put a new secret into the file of the generated one; the old ones stay accepted
+    RotateKey,
+    /// Seal everything sealed anew under the present secret; the hub may go on working
+    Reencrypt,
     /// Show the settings in effect and where each comes from; exit 1 and name every problem when there is one
     CheckConfig,
     CheckPlugin(check_plugin::Options),
@@ -115,6 +120,8 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
             on_database(&sources, async |config| wiring::migrate(&config, migration).await).await
         }
         Command::Backup { file } => on_database(&sources, async |config| wiring::backup(&config, &file).await).await,
+        Command::RotateKey => on_database(&sources, async |config| keys::rotate(&config)).await,
+        Command::Reencrypt => on_database(&sources, async |config| keys::reencrypt(&config).await).await,
         Command::Restore { file } => on_database(&sources, async |config| wiring::restore(&config, &file).await).await,
     }
 }

@@ -94,6 +94,17 @@ pub const KEYS: &[Key] = &[
     )
     .secret(),
     Key::new(
+        "SECRET_KEY_OLD",
+        "empty, or a comma list of earlier secrets, each of at least 32 characters",
+        |config, text| values::secret_keys(text).map(|keys| config.secret_key_old = keys),
+        |config| match config.secret_key_old.len() {
+            0 => "not set".into(),
+            number => format!("{number} set"),
+        },
+    )
+    .secret()
+    .list(),
+    Key::new(
         "EVENT_RETENTION_DAYS",
         "whole days, 1 to 3650",
         |config, text| values::number(text, 1, 3650).map(|days| config.event_retention_days = days),

@@ -57,6 +57,8 @@ pub struct Config {
     pub migrate: Migrate,
     /// Signs tokens and encrypts stored secrets; without it one is generated and kept in [`Config::secret_path`].
     pub secret_key: Option<Secret>,
+    /// Earlier ones, under which what was sealed and signed is still read.
+    pub secret_key_old: Vec<Secret>,
     /// The address to listen on.
     pub bind: SocketAddr,
     /// The address that people open, with its path.
@@ -106,6 +108,7 @@ impl Default for Config {
             database_url: "sqlite://data/hearback.db".into(),
             migrate: Migrate::default(),
             secret_key: None,
+            secret_key_old: Vec::new(),
             bind,
             public_url: values::public_url_of(bind, ""),
             path_prefix: String::new(),

@@ -48,6 +48,12 @@ pub(super) fn secret_key(text: &str) -> Result<Secret, String> {
     }
 }
 
+pub(super) fn secret_keys(text: &str) -> Result<Vec<Secret>, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let key = |(index, part)| secret_key(part).map_err(|fault| format!("at place {} {fault}", index + 1));
+    parts.enumerate().map(key).collect()
+}
+
 pub(super) fn bind(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "is not an IP address with a port".into())
 }

@@ -18,6 +18,7 @@ use super::{
         Fault, Session,
         copy::{self, Side},
         migrate::{self, Database},
+        sealed,
         session::Count,
     },
     sqlite::{self, Place},
@@ -124,7 +125,7 @@ impl Drop for Draft {
 }
 
 /// A connection to a file that no hub has open, or that a hub may go on writing to.
-async fn open(file: &Path) -> Result<SqliteConnection> {
+pub(super) async fn open(file: &Path) -> Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(file).synchronous(SqliteSynchronous::Full);
     let opened = options.busy_timeout(sqlite::BUSY).foreign_keys(true).disable_statement_logging().connect().await;
     opened.map_err(|error| {
@@ -153,11 +154,12 @@ async fn from_file_to(file: &Path, copy: &Path, cipher: &Cipher, now: Timestamp)
     let mut copied = open(copy).await?;
     migrate::run(&mut Database::Sqlite(&mut copied)).await?;
     let mut session = Session::sqlite(&mut copied, Count::default());
-    if let Some(sealed) = copy::sealed(&mut session).await?
-        && let Err(error) = cipher.open("the back-up", &sealed)
-        && error.kind() == ErrorKind::Config
-    {
-        return Err(refuse(format!("{}: restore it with the SECRET_KEY that it was made under", error.detail())));
+    if let Some(lost) = sealed::unreadable(&mut session, cipher).await?.first() {
+        return Err(refuse(format!(
+            "of what is sealed in the back-up, {lost}, but {}: restore it with the SECRET_KEY that it was made under, among \
+             SECRET_KEY_OLD if there is a newer one",
+            cipher.shown()
+        )));
     }
     copy::leave_gap(&mut session, now).await?;
     Ok(copied)

@@ -42,6 +42,10 @@ async fn of_calls(server: &TestServer, ana: &Caller, shown: &mut Shown) {
     let put = send(ana.call(Method::PUT, "/api/tokens")).await;
     assert_eq!(put.headers["allow"], "GET, HEAD, POST");
     shown.refused("method_not_allowed", &put);
+    let long = format!("/api/feedback?cursor={}", "a".repeat(8 * 1024));
+    shown.refused("uri_too_long", &send(ana.call(Method::GET, &long)).await);
+    let large = ana.call(Method::GET, "/api/feedback").header("X-Trace", "a".repeat(32 * 1024));
+    shown.refused("headers_too_large", &send(large).await);
     let unknown = json!({"kind": "approval", "prompt": "Deploy 1.4.2?", "to": ["anna"]});
     shown.refused("not_found", &ana.post("/api/feedback", unknown).await);
     let taken = json!({"email": "ana@example.org", "username": "ana", "password": PASSWORD});

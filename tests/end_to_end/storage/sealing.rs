@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use hearback::storage::{Cipher, Migrate, SecretKey, SqlStorage};
+use hearback::storage::{Cipher, Migrate, SecretKey, Secrets, SqlStorage};
 use hearback_core::{
     ErrorKind,
     secret::{ExposeSecret, Secret},
@@ -43,6 +43,21 @@ fn another_key_is_named_without_a_secret() {
 }
 
 #[test]
+fn old_keys_open_and_the_present_one_seals() {
+    let key = |letter: &str| SecretKey::new(letter.repeat(32).into()).unwrap();
+    let rotated = Cipher::new(&Secrets::new(key("y"), [key("x"), key("w")]));
+    let sealed = cipher('x').seal("c", "text").unwrap();
+    assert_eq!(rotated.open("c", &sealed).unwrap().expose_secret(), "text");
+    assert!(!rotated.is_present(&sealed));
+    let anew = rotated.seal("c", "text").unwrap();
+    assert!(rotated.is_present(&anew) && cipher('x').open("c", &anew).is_err());
+    assert_eq!(cipher('y').open("c", &anew).unwrap().expose_secret(), "text");
+    assert_eq!(rotated.open("other", &sealed).unwrap_err().kind(), ErrorKind::Unexpected);
+    let error = rotated.open("c", &cipher('z').seal("c", "text").unwrap()).unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.detail().contains(" and the old ones give "), "{error}");
+}
+
+#[test]
 fn a_secret_that_is_too_short_is_refused() {
     let error = SecretKey::new(Secret::from("x".repeat(31))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -57,8 +72,8 @@ fn a_secret_that_is_too_short_is_refused() {
 fn a_generated_secret_is_kept_for_this_user_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let sealed = Cipher::new(&SecretKey::load_or_generate(&data).unwrap()).seal("c", "text").unwrap();
-    let again = Cipher::new(&SecretKey::load_or_generate(&data).unwrap());
+    let sealed = Cipher::new(&Secrets::load_or_generate(&data).unwrap()).seal("c", "text").unwrap();
+    let again = Cipher::new(&Secrets::load_or_generate(&data).unwrap());
     assert_eq!(again.open("c", &sealed).unwrap().expose_secret(), "text");
     let text = fs::read_to_string(data.join("secret.key")).unwrap();
     assert_eq!(text.len(), 44, "32 bytes as base64");
@@ -70,7 +85,7 @@ fn a_generated_secret_is_kept_for_this_user_alone() {
         assert_eq!(mode & 0o777, 0o600);
     }
     fs::write(data.join("secret.key"), "short").unwrap();
-    assert!(SecretKey::load_or_generate(&data).unwrap_err().detail().contains("5 characters"));
+    assert!(Secrets::load_or_generate(&data).unwrap_err().detail().contains("5 characters"));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! CORS, for pages of the other origins that the configuration names.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
 
 use crate::auth::{self, Origins};
@@ -10,6 +10,8 @@ const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-
 /// What pages may read besides what every page may.
 const EXPOSED: &str = "Idempotent-Replayed, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+/// Keeps other origins' pages from loading an answer; not those that may.
+pub(super) const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// How long a browser remembers, in seconds.
 const MAX_AGE: &str = "600";
 
@@ -36,6 +38,7 @@ pub(super) fn add(origins: &Origins, request: &HeaderMap, response: &mut Respons
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     let origin = auth::origin(request).filter(|origin| origins.shares_with(origin));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::try_from(origin).ok()) {
+        headers.remove(RESOURCE_POLICY);
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));

@@ -4,12 +4,24 @@ use http::{HeaderName, HeaderValue, header};
 use poem::Response;
 
 use super::Said;
+use crate::config::Config;
 
 /// For answers that are no pages: nothing in them is run, loaded or framed.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-const ALWAYS: [(HeaderName, &str); 2] =
-    [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "no-referrer")];
+/// What no page of the hub needs.
+const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=()";
+
+/// For how long browsers shall come by https alone: a year.
+const TRANSPORT: &str = "max-age=31536000";
+
+const ALWAYS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (super::cors::RESOURCE_POLICY, "same-origin"),
+    (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+];
 
 /// Adds what is missing.
 pub(super) fn add(said: &Said, response: &mut Response) {
@@ -21,5 +33,12 @@ pub(super) fn add(said: &Said, response: &mut Response) {
     // What is somebody's stays out of caches.
     if said.path.contains("/api/") {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Has browsers come by https from now on, where that is how people open the hub.
+pub(super) fn add_transport(config: &Config, response: &mut Response) {
+    if config.public_url.scheme() == "https" {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));
     }
 }

@@ -5,6 +5,7 @@ mod compression;
 mod cors;
 mod errors;
 mod headers;
+mod limits;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -26,6 +27,9 @@ pub(super) use errors::Allowed;
 const REQUEST_ID: &str = "x-request-id";
 /// The longest id that is taken over from a caller.
 const REQUEST_ID_MAX: usize = 128;
+/// The longest word of an unknown path that is logged, and how many.
+const WORD_MAX: usize = 20;
+const SEGMENTS_MAX: usize = 8;
 
 /// An endpoint with all that surrounds it.
 pub(super) struct Surrounded<E> {
@@ -68,12 +72,16 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
             compression::compress(&said.headers, &mut response).await;
             callbacks::tell_when_sent(&said.method, &mut response).await;
             headers::add(&said, &mut response);
+            headers::add_transport(&self.app.config, &mut response);
             cors::add(&self.app.auth.origins, &said.headers, &mut response);
             if let Ok(id) = HeaderValue::try_from(&id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
-            let path = pattern.as_deref().map_or(said.path.as_str(), |pattern| self.allowed.path(pattern));
-            log(&said.method, path, &response, started.elapsed());
+            let path = match pattern.as_deref() {
+                Some(pattern) => self.allowed.path(pattern).into(),
+                None => shown(&said.path),
+            };
+            log(&said.method, &path, &response, started.elapsed());
             Ok(response)
         }
         .instrument(span)
@@ -82,9 +90,10 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
 }
 
 impl<E: Endpoint> Surrounded<E> {
-    /// Refuses what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one;
+    /// Refuses a head that is too large, and what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one;
     /// or a channel is called, where signatures count and cookies do not.
     fn refuse(&self, request: &Request) -> Result<(), Problem> {
+        limits::refuse_oversized(request)?;
         let with_token = matches!(auth::bearer(request.headers()), Ok(Some(_)));
         let path = request.uri().path().strip_prefix(&self.app.config.path_prefix).unwrap_or_default();
         if auth::is_safe(request.method()) || with_token || callbacks::is_callback(path) {
@@ -132,6 +141,17 @@ fn pattern(result: &Result<Response>) -> Option<Arc<str>> {
     pattern.map(|pattern| pattern.0.clone())
 }
 
+/// A path that led to no operation, fit for a log: words alone, since anything longer may be a token that somebody put in
+/// the wrong place.
+fn shown(path: &str) -> String {
+    let word = |segment: &str| {
+        let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        segment.len() <= WORD_MAX && segment.bytes().all(fit)
+    };
+    let segments = path.split('/').take(SEGMENTS_MAX).map(|segment| if word(segment) { segment } else { "…" });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// One line a call: neither headers nor bodies nor the query, which may hold what is secret.
 fn log(method: &Method, path: &str, response: &Response, took: Duration) {
     let ms = took.as_secs_f64() * 1000.0;
@@ -149,6 +169,15 @@ mod tests {
         let error = guarded(&endpoint, Request::default()).await.unwrap_err();
         let problem = error.downcast::<Problem>().unwrap();
         assert!(problem.kind() == ProblemKind::Internal && !problem.detail().contains("secret"));
+    }
+
+    #[test]
+    fn of_an_unknown_path_only_words_are_logged() {
+        assert_eq!(shown("/api/auth/me"), "/api/auth/me");
+        assert_eq!(shown("/"), "/");
+        assert_eq!(shown("/api/hb_c4nary00000000000000000/x"), "/api/…/x");
+        assert_eq!(shown("/a%0Ab/x y"), "/…/…");
+        assert_eq!(shown(&"/a".repeat(100)), "/a/a/a/a/a/a/a");
     }
 
     #[test]

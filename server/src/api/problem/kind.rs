@@ -64,6 +64,8 @@ kinds! {
     CursorExpired, "cursor_expired", 410, "The cursor is too old";
     /// The body is above the limit.
     TooLarge, "too_large", 413, "Too large";
+    /// The path with its query is above the limit.
+    UriTooLong, "uri_too_long", 414, "Address too long";
     /// The body is of a content type that is not read here.
     UnsupportedMediaType, "unsupported_media_type", 415, "Content type not read";
     /// A field is unknown, missing, of the wrong type or out of range.
@@ -72,6 +74,8 @@ kinds! {
     IdempotencyMismatch, "idempotency_mismatch", 422, "Key used before";
     /// A limit is reached.
     TooManyRequests, "too_many_requests", 429, "Too many requests";
+    /// The headers are above the limit.
+    HeadersTooLarge, "headers_too_large", 431, "Headers too large";
     /// A fault of the hub.
     Internal, "internal", 500, "Fault of the hub";
     /// The hub is stopping, or its database does not answer.

@@ -165,17 +165,7 @@ pub(crate) async fn note_head(session: &mut Session<'_>) -> Result<(), Fault> {
     session.query(MOVE_HEAD).bind(0_i64).bind(0_i64).execute().await.map(drop)
 }
 
-/// Something sealed, if there is anything.
-///
-/// # Errors
-///
-/// Those of the database.
-pub(crate) async fn sealed(session: &mut Session<'_>) -> Result<Option<Vec<u8>>, Fault> {
-    session.query(SEALED).fetch_optional().await?.map(|row| row.first()).transpose()
-}
-
 const COLUMNS: &str = "SELECT column_name::text AS name, data_type::text AS type FROM information_schema.columns \
     WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position";
 pub(super) const MOVE_HEAD: &str = "UPDATE event_log SET head = \
     (SELECT CASE WHEN coalesce(max(id), 0) + $1 > $2 THEN coalesce(max(id), 0) + $1 ELSE $2 END FROM events)";
-pub(super) const SEALED: &str = "SELECT webhook_secret FROM service_tokens UNION ALL SELECT sealed FROM vault LIMIT 1";

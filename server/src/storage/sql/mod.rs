@@ -13,6 +13,7 @@
 //! | `prune` | what is forgotten by its age |
 //! | `vault` | the port `Vault` |
 //! | `limits` | the port `Counts`: limits that hold across servers |
+//! | `sealed`, `reencrypt` | where sealed values are, and sealing them anew under another key |
 //! | `copy` | all that is stored, from one kind of database into the other |
 //! | `rows`, `fault` | the core's values as columns, the databases' errors as faults |
 //! | [`migrate`] | the schema, up and down |
@@ -30,9 +31,11 @@ mod people;
 pub(crate) mod pool;
 mod prune;
 mod queue;
+pub(crate) mod reencrypt;
 mod respond;
 mod route;
 mod rows;
+pub(crate) mod sealed;
 mod send;
 mod servers;
 pub(crate) mod session;

@@ -27,7 +27,7 @@ impl Vault for SqlStorage {
 }
 
 /// Binds a sealed value to its key, so that no other key's value opens in its place.
-fn context(key: &str) -> String {
+pub(super) fn context(key: &str) -> String {
     format!("vault:{key}")
 }
 

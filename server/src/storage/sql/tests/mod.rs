@@ -27,7 +27,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 async fn open(folder: &TempDir) -> SqlStorage {
     let database = folder.path().join("hearback.db");
     let secret = SecretKey::new(Secret::from("x".repeat(32))).unwrap();
-    let cipher = Arc::new(Cipher::new(&secret));
+    let cipher = Arc::new(Cipher::new(&secret.into()));
     SqlStorage::open(database.to_str().unwrap(), Migrate::Auto, Arc::default(), cipher).await.unwrap()
 }
 

@@ -7,7 +7,8 @@ use super::open;
 use crate::storage::{
     postgres::Scratch,
     sql::{
-        accounts, addresses, callbacks, create, ending, limits, migrate, people, prune, respond, route, send, servers,
+        accounts, addresses, callbacks, create, ending, limits, migrate, people, prune, respond, route, sealed, send,
+        servers,
         session::{Dialect, Sql},
         settle, sign_ins, store, tokens, unit, vault,
     },
@@ -70,7 +71,10 @@ impl Statement {
 }
 
 fn statements() -> Vec<(&'static str, Statement)> {
-    whole().chain(completed()).collect()
+    // The census of sealed values alone reads whole tables, once a start.
+    let sealed =
+        sealed::PLACES.iter().flat_map(|place| [place.page, place.put].map(|sql| (sql, Statement::whole(sql))));
+    whole().chain(completed()).chain(sealed).collect()
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of all statements")]

@@ -28,7 +28,7 @@ use crate::storage::{Cipher, Migrate, SecretKey, SqlStorage, migrate, postgres::
 const SOON: Duration = Duration::from_secs(20);
 
 async fn open(database: &Scratch, bus: Arc<Bus>) -> SqlStorage {
-    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap()));
+    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap().into()));
     SqlStorage::open(database.url(), Migrate::Auto, bus, cipher).await.unwrap()
 }
 
@@ -263,7 +263,7 @@ async fn wire(database: &Scratch) -> (String, CancellationToken) {
 async fn a_read_does_not_wait_for_a_connection_that_has_fallen_silent() {
     let Some(database) = Scratch::for_test().await else { return };
     let (url, silent) = wire(&database).await;
-    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap()));
+    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap().into()));
     let storage = SqlStorage::open(&url, Migrate::Auto, Arc::default(), cipher).await.unwrap();
     let cast = Cast::join(&storage).await;
     let claim = || storage.claim_sends(cast.ids.next(), NOW, NOW, 10);
@@ -292,7 +292,7 @@ async fn the_schema_goes_up_and_down_and_an_older_one_is_refused() {
     assert!(first.lines().count() > 100, "{first}");
 
     migrate::down(database.url(), 1).await.unwrap();
-    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap()));
+    let cipher = Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap().into()));
     let refused = SqlStorage::open(database.url(), Migrate::Manual, Arc::default(), cipher).await.unwrap_err();
     let detail = refused.detail();
     assert!(detail.starts_with("the database lacks 1 of this program's migrations, from 0"), "{detail}");
@@ -307,7 +307,7 @@ async fn the_schema_goes_up_and_down_and_an_older_one_is_refused() {
 /// Nothing of the URL is told but the host.
 #[tokio::test]
 async fn a_database_that_cannot_be_reached_is_told_without_its_password() {
-    let cipher = || Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap()));
+    let cipher = || Arc::new(Cipher::new(&SecretKey::new(Secret::from("x".repeat(32))).unwrap().into()));
     let open = |url: &'static str| SqlStorage::open(url, Migrate::Auto, Arc::default(), cipher());
     let error = open("postgres://ana:a-secret@127.0.0.1:1/hub").await.unwrap_err();
     assert!(error.detail().starts_with("cannot connect to PostgreSQL at 127.0.0.1: "), "{error}");
