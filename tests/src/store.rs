@@ -25,7 +25,7 @@ use hearback_core::{
     event::{Bus, EventId},
     feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
     id::{Ids, ServerId, TokenId},
-    person::{Asker, Person, TokenRef, UserRef},
+    person::{Asker, Person, Preferences, TokenRef, UserRef},
     store::{Candidate, Claims, Created, FinishedSend, NewRequest, SendClaim, Standing, Store},
 };
 use serde_json::{Map, Value, json};
@@ -176,7 +176,7 @@ impl World {
 
     async fn add(&self, harness: &dyn Harness, user: &UserRef, email: Option<String>) {
         let addresses = vec![(self.channel.clone(), address(&user.username))];
-        harness.add_person(Person { user: user.clone(), preference: Vec::new(), addresses }, email).await;
+        harness.add_person(Person { user: user.clone(), preferences: Preferences::default(), addresses }, email).await;
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,19 +1,22 @@
 //! Accounts: who may sign in, the service tokens of their agents, and the port that stores them.
 
+mod addresses;
 mod store;
 
 use hearback_core::{
     Timestamp,
-    channel::{Address, ChannelName},
     id::{TokenId, UserId},
     person::UserRef,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use addresses::{
+    AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CODE_TRIES, CodeShown,
+    NewAddress, ShownCode, WAITING_MAX, new_code,
+};
 pub use store::{
-    AccountStore, AddressAdded, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken, Over, Registered, Rotated,
-    TokenCreated,
+    AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Over, Registered, Rotated, TokenCreated,
 };
 
 /// What an account may do.
@@ -33,6 +36,8 @@ pub struct Account {
     pub user: UserRef,
     /// The e-mail, in lower case.
     pub email: String,
+    /// Whether it is known to be theirs: only then can they be asked by it.
+    pub email_confirmed: bool,
     /// The argon2id hash of the password in PHC form; `None` for an account that cannot sign in.
     pub password: Option<String>,
     /// What it may do.
@@ -93,6 +98,8 @@ pub struct UserDocument {
     pub username: String,
     /// Its e-mail.
     pub email: String,
+    /// Whether the e-mail is known to be its person's: only then can they be asked by it.
+    pub email_confirmed: bool,
     /// What it may do.
     pub role: Role,
     /// When it was made.
@@ -101,19 +108,7 @@ pub struct UserDocument {
 
 impl From<Account> for UserDocument {
     fn from(account: Account) -> Self {
-        let Account { user, email, role, created_at, .. } = account;
-        Self { id: user.id, username: user.username, email, role, created_at }
+        let Account { user, email, email_confirmed, role, created_at, .. } = account;
+        Self { id: user.id, username: user.username, email, email_confirmed, role, created_at }
     }
-}
-
-/// Where a person is reached on a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Address")]
-pub struct AddressDocument {
-    /// The channel.
-    pub channel: ChannelName,
-    /// The address, in the channel's own manner.
-    pub address: Address,
-    /// Whether it is known to be this person's: only then is anything sent there, and believed from there.
-    pub confirmed: bool,
 }

@@ -20,9 +20,11 @@ pub mod idempotency;
 pub mod list;
 mod metrics;
 mod middleware;
+pub mod my_addresses;
 mod openapi;
 mod page;
 mod parameter;
+pub mod preferences;
 mod prefix;
 pub mod problem;
 mod schema;
@@ -51,6 +53,8 @@ type Operations = (
     tokens::TokensApi,
     users::UsersApi,
     addresses::AddressesApi,
+    my_addresses::MyAddressesApi,
+    preferences::PreferencesApi,
     feedback::FeedbackApi,
     stream::StreamApi,
     channels::ChannelsApi,
@@ -66,6 +70,8 @@ fn operations(app: &Arc<App>) -> Operations {
         tokens::TokensApi(app()),
         users::UsersApi(app()),
         addresses::AddressesApi(app()),
+        my_addresses::MyAddressesApi(app()),
+        preferences::PreferencesApi(app()),
         feedback::FeedbackApi(app()),
         stream::StreamApi(app()),
         channels::ChannelsApi(app()),

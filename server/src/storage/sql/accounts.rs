@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
-    id::{TokenId, UserId},
-    person::UserRef,
+    id::{AddressId, TokenId, UserId},
+    person::{Preferences, UserRef},
     store::{Idempotency, Page},
 };
 use parking_lot::Mutex;
@@ -15,9 +15,11 @@ use uuid::Uuid;
 
 use super::{
     SqlStorage,
-    addresses::{self, AddAddress},
+    addresses::{self, AddAddress, RemoveAddress},
+    codes::{ClaimAddress, ShowCode},
     fault::Fault,
     people,
+    preferences::{self, Prefer},
     queue::Write,
     rows,
     session::{Pool, Row, Sql},
@@ -26,8 +28,8 @@ use super::{
     unit::Unit,
 };
 use crate::account::{
-    Account, AccountStore, AddressAdded, AddressDocument, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken,
-    Over, Registered, Role, Rotated, ServiceToken, TokenCreated,
+    Account, AccountStore, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken,
+    Over, Registered, Role, Rotated, ServiceToken, ShownCode, TokenCreated,
 };
 use crate::storage::cipher::hex;
 
@@ -83,6 +85,26 @@ impl AccountStore for SqlStorage {
 
     async fn addresses(&self, user: UserId) -> Result<Vec<AddressDocument>> {
         Ok(addresses::of(&self.readers, user).await?)
+    }
+
+    async fn claim_address(&self, claim: AddressClaim) -> Result<AddressClaimed> {
+        self.queue.write(ClaimAddress::new(claim, &self.cipher)?).await
+    }
+
+    async fn confirm_address(&self, shown: ShownCode) -> Result<CodeShown> {
+        self.queue.write(ShowCode { shown, cipher: self.cipher.clone() }).await
+    }
+
+    async fn remove_address(&self, user: UserId, id: AddressId) -> Result<bool> {
+        self.queue.write(RemoveAddress { user, id }).await
+    }
+
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>> {
+        Ok(preferences::of(&self.readers, user).await?)
+    }
+
+    async fn prefer(&self, user: UserId, preferences: Preferences, at: Timestamp) -> Result<bool> {
+        self.queue.write(Prefer { user, preferences, at }).await
     }
 
     async fn create_token(&self, new: NewToken) -> Result<TokenCreated> {
@@ -271,6 +293,7 @@ fn account_of(row: &Row, user: UserRef, created_at: &str) -> Result<Account, Fau
     Ok(Account {
         user,
         email: rows::get(row, "email")?,
+        email_confirmed: rows::get(row, "email_confirmed")?,
         password: rows::get(row, "password")?,
         role,
         created_at: rows::time(row, created_at)?,
@@ -305,7 +328,7 @@ fn token(row: &Row) -> Result<ServiceToken, Fault> {
 
 macro_rules! select_account {
     ($where:literal) => {
-        concat!("SELECT id, username, email, password, role, created_at FROM users WHERE ", $where)
+        concat!("SELECT id, username, email, email_confirmed, password, role, created_at FROM users WHERE ", $where)
     };
 }
 
@@ -332,7 +355,7 @@ macro_rules! by_hash {
     ($hashes:literal) => {
         concat!(
             "SELECT t.hash, t.id, t.user_id, t.name, t.scopes, t.created_at, t.expires_at, t.last_used_at, \
-             u.username, u.email, u.password, u.role, u.created_at AS user_created_at \
+             u.username, u.email, u.email_confirmed, u.password, u.role, u.created_at AS user_created_at \
              FROM service_tokens t CROSS JOIN users u WHERE t.hash ",
             $hashes,
             " AND t.revoked_at IS NULL AND u.id = t.user_id"

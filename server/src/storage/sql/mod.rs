@@ -9,7 +9,7 @@
 //! | `servers` | the servers that share the database: who lives, who is connected to which, who runs a channel |
 //! | `together` | reads that many callers share |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
-//! | `people`, `accounts`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
+//! | `people`, `accounts`, `addresses`, `codes`, `preferences`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `prune` | what is forgotten by its age |
 //! | `vault` | the port `Vault` |
 //! | `copy` | all that is stored, from one kind of database into the other |
@@ -19,6 +19,7 @@
 mod accounts;
 mod addresses;
 mod callbacks;
+mod codes;
 pub(crate) mod copy;
 mod create;
 mod ending;
@@ -26,6 +27,7 @@ mod fault;
 pub mod migrate;
 mod people;
 pub(crate) mod pool;
+mod preferences;
 mod prune;
 mod queue;
 mod respond;

@@ -40,7 +40,8 @@ async fn an_address_that_several_wait_for_is_the_ones_to_whom_it_is_given() {
     assert_eq!(storage.person_at(&desk, &at).await.unwrap(), None, "nobody has shown it");
 
     let give = |user| {
-        let new = NewAddress { user, channel: "desk".parse().unwrap(), address: "desk-7".parse().unwrap(), at: NOW };
+        let (channel, address) = ("desk".parse().unwrap(), "desk-7".parse().unwrap());
+        let new = NewAddress { id: ids.next(), user, channel, address, is_email: false, at: NOW };
         storage.add_address(new)
     };
     assert_eq!(give(ids.next()).await.unwrap(), AddressAdded::NoSuchPerson);
