@@ -201,7 +201,8 @@ mod tests {
         let plan: Vec<Stop> = ["memory", "second"].map(|name| (name.parse().unwrap(), "ana".parse().unwrap())).into();
         let next = |strategy, one: &Delivery| {
             let (deliveries, patience) = (std::slice::from_ref(one), Duration::from_mins(5));
-            Situation { strategy, patience, plan: &plan, deliveries, unseen: &[], back: &[], rounds: 0, now: NOW }.next()
+            Situation { strategy, patience, plan: &plan, deliveries, unseen: &[], back: &[], rounds: 0, now: NOW }
+                .next()
         };
         let deferred = delivery(DeliveryState::Queued { due, reason: None });
         let held = delivery(DeliveryState::Queued { due, reason: Some("the channel's breaker is open".into()) });

@@ -162,10 +162,21 @@ mod tests {
 
     #[test]
     fn a_language_is_a_tag_in_its_usual_letters() {
-        for (text, tag) in [("de", "de"), ("pt-br", "pt-BR"), ("ZH-hant-tw", "zh-Hant-TW"), ("de-u-co-phonebk", "de-u-co-phonebk")] {
+        for (text, tag) in
+            [("de", "de"), ("pt-br", "pt-BR"), ("ZH-hant-tw", "zh-Hant-TW"), ("de-u-co-phonebk", "de-u-co-phonebk")]
+        {
             assert_eq!(text.parse::<Locale>().unwrap().as_str(), tag);
         }
-        for text in ["", "deutsch-", "de_AT", "Deutsch, bitte", "und", "d", "de-AT\u{7}", &format!("de-x{}", "-abcdefgh".repeat(4))] {
+        for text in [
+            "",
+            "deutsch-",
+            "de_AT",
+            "Deutsch, bitte",
+            "und",
+            "d",
+            "de-AT\u{7}",
+            &format!("de-x{}", "-abcdefgh".repeat(4)),
+        ] {
             let fault = text.parse::<Locale>().unwrap_err();
             assert!(fault.to_string().contains("BCP 47"), "{text:?}: {fault}");
         }

@@ -145,9 +145,11 @@ mod tests {
 
     #[test]
     fn codes_are_eight_digits_and_differ() {
-        let codes: std::collections::BTreeSet<_> =
-            (0..100).map(|_| new_code().expose_secret().to_owned()).collect();
+        let codes: std::collections::BTreeSet<_> = (0..100).map(|_| new_code().expose_secret().to_owned()).collect();
         assert!(codes.len() > 95, "{codes:?}");
-        assert!(codes.iter().all(|code| code.len() == 8 && code.bytes().all(|byte| byte.is_ascii_digit())), "{codes:?}");
+        assert!(
+            codes.iter().all(|code| code.len() == 8 && code.bytes().all(|byte| byte.is_ascii_digit())),
+            "{codes:?}"
+        );
     }
 }

@@ -12,12 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use addresses::{
-    AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CODE_TRIES, CodeShown,
-    NewAddress, ShownCode, WAITING_MAX, new_code,
+    AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CODE_TRIES,
+    CodeShown, NewAddress, ShownCode, WAITING_MAX, new_code,
 };
-pub use store::{
-    AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Over, Registered, Rotated, TokenCreated,
-};
+pub use store::{AccountStore, KeptAnswer, NewAccount, NewRefresh, NewToken, Over, Registered, Rotated, TokenCreated};
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

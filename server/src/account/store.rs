@@ -13,7 +13,8 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{
-    Account, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, NewAddress, ServiceToken, ShownCode,
+    Account, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, NewAddress, ServiceToken,
+    ShownCode,
 };
 
 /// An account to make.

@@ -51,7 +51,8 @@ impl AddressDraft {
             Some(_) => "this channel carries no codes: an administrator gives people their addresses on it".into(),
             None => format!("there is no channel named `{}`", self.channel),
         };
-        let names = channels.iter().filter(|running| takes(running)).map(|running| running.channel().name().to_string());
+        let names =
+            channels.iter().filter(|running| takes(running)).map(|running| running.channel().name().to_string());
         Err(Problem::invalid(vec![FieldError::new("channel", detail).allowing(names)]))
     }
 }

@@ -47,7 +47,10 @@ impl AddressCode {
         if code.len() == CODE_DIGITS && code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(code.into());
         }
-        Err(Problem::invalid(vec![FieldError::new("code", format!("expected the {CODE_DIGITS} digits that were sent"))]))
+        Err(Problem::invalid(vec![FieldError::new(
+            "code",
+            format!("expected the {CODE_DIGITS} digits that were sent"),
+        )]))
     }
 }
 
@@ -56,7 +59,13 @@ pub struct MyAddressesApi(pub Arc<App>);
 
 impl MyAddressesApi {
     /// Sends a code; the problem says why it could not be sent.
-    async fn send(&self, user: UserId, to: (&ChannelName, &Address), code: Secret, at: Timestamp) -> Result<(), Problem> {
+    async fn send(
+        &self,
+        user: UserId,
+        to: (&ChannelName, &Address),
+        code: Secret,
+        at: Timestamp,
+    ) -> Result<(), Problem> {
         let locale = self.0.accounts.preferences(user).await?.and_then(|preferences| preferences.locale);
         let code = Code { code, expires_at: at.after(CODE_LIFE), locale };
         self.0.hub.send_code(to.0, to.1, code).await.map_err(|error| not_sent(to.0, &error))
@@ -192,6 +201,10 @@ impl MyAddressesApi {
     /// What is out there stays; the next delivery goes elsewhere, and what comes from there is nobody's. For people.
     #[oai(path = "/:id", method = "delete", operation_id = "remove_my_address")]
     async fn remove(&self, SignedIn(person): SignedIn, id: Path<Uuid>) -> Result<NoContent, Problem> {
-        if self.0.accounts.remove_address(person.user.id, id.0.into()).await? { Ok(NoContent) } else { Err(not_yours()) }
+        if self.0.accounts.remove_address(person.user.id, id.0.into()).await? {
+            Ok(NoContent)
+        } else {
+            Err(not_yours())
+        }
     }
 }

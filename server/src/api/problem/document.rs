@@ -41,7 +41,10 @@ const STATUSES: [(u16, &str); 13] = [
     (403, "`forbidden`: this is not yours to do; `origin`: the page that calls is unknown; `registration_closed`."),
     (404, "`not_found`: no such object, or it is not yours."),
     (409, "`late`, `cancelled`, `ended`, `taken` or `idempotency_running`: what is there already speaks against it."),
-    (410, "`expired`: the deadline has passed, or the code is good no more; `cursor_expired`: the hub keeps no events from as far back."),
+    (
+        410,
+        "`expired`: the deadline has passed, or the code is good no more; `cursor_expired`: the hub keeps no events from as far back.",
+    ),
     (413, "`too_large`: the body is larger than 1 MiB."),
     (415, "`unsupported_media_type`: the body is of a content type that is not read here."),
     (422, "`invalid`: fields are not as they must be; `idempotency_mismatch`: the key was used with another body."),

@@ -28,8 +28,9 @@ use super::{
     unit::Unit,
 };
 use crate::account::{
-    Account, AccountStore, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewToken,
-    Over, Registered, Role, Rotated, ServiceToken, ShownCode, TokenCreated,
+    Account, AccountStore, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, KeptAnswer,
+    NewAccount, NewAddress, NewRefresh, NewToken, Over, Registered, Role, Rotated, ServiceToken, ShownCode,
+    TokenCreated,
 };
 use crate::storage::cipher::hex;
 

@@ -97,9 +97,8 @@ impl Write for ShowCode {
             return Ok(CodeShown::Confirmed(address));
         }
         let sealed: Option<Vec<u8>> = rows::get(&row, "sealed")?;
-        let tries = rows::get::<Option<i64>>(&row, "tries")?.map_or(CODE_TRIES, |tries| {
-            u32::try_from(tries).unwrap_or(CODE_TRIES)
-        });
+        let tries = rows::get::<Option<i64>>(&row, "tries")?
+            .map_or(CODE_TRIES, |tries| u32::try_from(tries).unwrap_or(CODE_TRIES));
         // What was sealed under a former key cannot be told from a wrong code.
         let context = context(*user, &address.channel, &address.address);
         let kept = sealed.and_then(|sealed| self.cipher.open(&context, &sealed).ok());
@@ -133,13 +132,13 @@ fn is_same(shown: &Secret, kept: &Secret) -> bool {
     shown.expose_secret().as_bytes().ct_eq(kept.expose_secret().as_bytes()).into()
 }
 
-pub(super) const SENT: &str =
-    "SELECT sent_at FROM address_codes WHERE user_id = $1 AND channel = $2 AND address = $3";
+pub(super) const SENT: &str = "SELECT sent_at FROM address_codes WHERE user_id = $1 AND channel = $2 AND address = $3";
 // Other addresses than this one: those that wait, and those to which a code was sent lately, be they there or not.
-pub(super) const WAITING: &str = "SELECT count(*) FROM (\
-    SELECT channel, address FROM addresses WHERE user_id = $1 AND confirmed = FALSE \
-    UNION SELECT channel, address FROM address_codes WHERE user_id = $1 AND expires_at > $4) found \
-    WHERE NOT (channel = $2 AND address = $3)";
+pub(super) const WAITING: &str = "SELECT (SELECT count(*) FROM addresses \
+    WHERE user_id = $1 AND confirmed = FALSE AND NOT (channel = $2 AND address = $3)) \
+    + (SELECT count(*) FROM address_codes c \
+    WHERE c.user_id = $1 AND c.expires_at > $4 AND NOT (c.channel = $2 AND c.address = $3) AND NOT EXISTS \
+    (SELECT 1 FROM addresses a WHERE a.user_id = $1 AND a.channel = c.channel AND a.address = c.address))";
 pub(super) const FORGET: &str = "DELETE FROM address_codes WHERE user_id = $1 AND expires_at <= $2";
 pub(super) const WAIT: &str = "INSERT INTO addresses (user_id, channel, address, confirmed, id) \
     VALUES ($1, $2, $3, FALSE, $4) ON CONFLICT (user_id, channel, address) DO UPDATE SET confirmed = FALSE RETURNING id";

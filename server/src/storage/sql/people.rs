@@ -65,11 +65,7 @@ pub(super) fn user(row: &Row) -> Result<UserRef> {
 }
 
 fn person(row: &Row) -> Result<Person> {
-    Ok(Person {
-        user: user(row)?,
-        preferences: preferences::of_row(row)?,
-        addresses: rows::json(row, "addresses")?,
-    })
+    Ok(Person { user: user(row)?, preferences: preferences::of_row(row)?, addresses: rows::json(row, "addresses")? })
 }
 
 impl SqlStorage {

@@ -7,8 +7,8 @@ use super::open;
 use crate::storage::{
     postgres::Scratch,
     sql::{
-        accounts, addresses, callbacks, codes, create, ending, migrate, people, preferences, prune, respond, route, send,
-        servers,
+        accounts, addresses, callbacks, codes, create, ending, migrate, people, preferences, prune, respond, route,
+        send, servers,
         session::{Dialect, Sql},
         settle, sign_ins, store, unit, vault,
     },
