@@ -69,7 +69,7 @@ impl World {
     }
 
     fn minute(&self) {
-        self.clock.advance(Duration::from_secs(60));
+        self.clock.advance(Duration::from_mins(1));
     }
 }
 
@@ -97,8 +97,8 @@ async fn a_code_that_comes_back_makes_an_address_theirs_and_what_waits_for_them_
     let (ana, ben) = (world.ana.clone(), world.ben.clone());
     let agent = world.server.agent(&ana).await;
     let preferences = json!({"locale": "de-AT", "channels": ["desk"]});
-    let set = read(ben.call(Method::PUT, "/api/me/preferences").json(&preferences).send().await.unwrap()).await;
-    assert_eq!(set.status, StatusCode::OK, "{set:?}");
+    let preferred = read(ben.call(Method::PUT, "/api/me/preferences").json(&preferences).send().await.unwrap()).await;
+    assert_eq!(preferred.status, StatusCode::OK, "{preferred:?}");
     let request = agent.ask(&[&ben]).await;
     let deliveries = format!("/api/feedback/{}/deliveries", text(&request, "id"));
 

@@ -9,17 +9,16 @@ use hearback_core::{
     person::UserRef,
     secret::Secret,
 };
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::digest;
 
 /// How many digits a code has.
 pub const CODE_DIGITS: usize = 8;
 /// How long a code is good.
 pub const CODE_LIFE: Duration = Duration::from_mins(10);
 /// How long after a code was sent to an address the next one may be.
-pub const CODE_PAUSE: Duration = Duration::from_secs(60);
+pub const CODE_PAUSE: Duration = Duration::from_mins(1);
 /// How many wrong codes may be shown before it takes a new one.
 pub const CODE_TRIES: u32 = 5;
 /// How many addresses of a person may wait for their confirmation.
@@ -129,11 +128,10 @@ pub enum CodeShown {
     NotFound,
 }
 
-/// A new code.
+/// A new code, that nobody can guess.
 #[must_use]
 pub fn new_code() -> Secret {
-    let [a, b, c, d, e, f, g, h, ..] = digest::random_bytes();
-    let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]) % 100_000_000;
+    let number = rand::rng().random_range(0..100_000_000_u32);
     format!("{number:0CODE_DIGITS$}").into()
 }
 

@@ -140,10 +140,10 @@ async fn an_address_is_given(shown: &mut Shown) {
     assert_eq!(ana.delete(&path).await.status, StatusCode::NO_CONTENT);
     let claimed = ana.post("/api/me/addresses", shown.sent("bodies/address.create.json")).await;
     shown.said("bodies/address.waiting.json", &claimed.body);
-    let mut shows = shown.sent("bodies/address.confirm.json");
-    shows["code"] = plug_in.told("code").await["code"].clone();
+    let mut proof = shown.sent("bodies/address.confirm.json");
+    proof["code"] = plug_in.told("code").await["code"].clone();
     let path = format!("/api/me/addresses/{}/confirm", claimed.body["id"].as_str().unwrap());
-    shown.said("bodies/address.json", &ana.post(&path, shows).await.body);
+    shown.said("bodies/address.json", &ana.post(&path, proof).await.body);
     let gone = ana.post("/api/me/addresses", json!({"channel": "terminal", "address": "gone"})).await;
     shown.refused("undeliverable", &gone);
 

@@ -3,9 +3,9 @@
 use super::*;
 use crate::{error::Retry, hub::Code};
 
-/// Where the world's clock stands at first: a second after midnight.
-const MIDNIGHT: Duration = Duration::from_secs(1);
 const SEVEN: Duration = Duration::from_hours(7);
+/// The world's clock stands at a second after midnight at first.
+const UNTIL_SEVEN: Duration = Duration::from_secs(7 * 3600 - 1);
 
 /// The channel that is called first, then the others.
 fn two_with(preferences: Value) -> World {
@@ -37,7 +37,7 @@ async fn what_is_asked_in_quiet_hours_goes_out_at_their_end_and_falls_back_from_
     world.until(&request, &[Queued]).await;
     let due = DeliveryState::Queued { due: at(SEVEN), reason: None };
     assert_eq!(world.delivery_of(&request, 0).await.state, due, "and it shows until when");
-    world.pass(SEVEN - MIDNIGHT - Duration::from_secs(1)).await;
+    world.pass(UNTIL_SEVEN.saturating_sub(Duration::from_secs(1))).await;
     assert_eq!((world.statuses(&request).await, world.channel.sent().len()), (vec![Queued], 0));
     world.pass(Duration::from_secs(1)).await;
     world.until(&request, &[Sent]).await;
@@ -49,8 +49,7 @@ async fn what_is_asked_in_quiet_hours_goes_out_at_their_end_and_falls_back_from_
 
 #[tokio::test]
 async fn what_is_urgent_or_would_be_over_by_then_goes_out_at_once() {
-    let ends_with_them = SEVEN - MIDNIGHT;
-    for change in [json!({"urgent": true}), json!({"expires_in": ends_with_them.as_secs()})] {
+    for change in [json!({"urgent": true}), json!({"expires_in": UNTIL_SEVEN.as_secs()})] {
         let world = two_with(quiet("22:00"));
         let request = world.ask_ana(change).await;
         world.until(&request, &[Sent]).await;
