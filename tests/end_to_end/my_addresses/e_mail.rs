@@ -32,10 +32,13 @@ async fn whoever_confirms_their_own_e_mail_can_be_asked_by_it() {
 
 #[tokio::test]
 async fn an_administrator_confirms_it_too() {
-    let world = World::start().await;
-    let agent = world.server.agent(&world.ana).await;
+    let mut world = World::start().await;
+    let (agent, carl) = (world.server.agent(&world.ana).await, world.server.register("carl").await);
     let path = format!("/api/users/{}/addresses", text(&world.ben.get("/api/auth/me").await.body, "id"));
-    assert!(!is_known(&world, &agent).await);
+    let carls = world.confirmed(&carl, "mail", "ben@example.com").await;
+    assert_eq!(world.ana.post(&path, at("mail", "ben@example.com")).await.problem(), "taken");
+    assert!(!is_known(&world, &agent).await, "somebody else reads what comes there");
+    assert_eq!(carl.delete(&format!("{MINE}/{}", text(&carls, "id"))).await.status, StatusCode::NO_CONTENT);
     let given = world.ana.post(&path, at("mail", "Ben@Example.COM")).await;
     assert_eq!((given.status, &given.body["address"]), (StatusCode::CREATED, &json!("ben@example.com")));
     assert!(is_known(&world, &agent).await);

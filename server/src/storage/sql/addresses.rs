@@ -46,13 +46,11 @@ impl Write for AddAddress {
 
 /// Gives an address to somebody who is there.
 pub(super) async fn give(unit: &mut Unit<'_>, new: &NewAddress) -> Result<AddressAdded, Fault> {
-    let NewAddress { id, user, channel, address, is_email, at } = new;
+    let NewAddress { id, user, channel, address, is_email: _, at } = new;
     let (user, channel, address) = (user.uuid(), channel.as_str(), address.as_str());
-    if *is_email {
-        unit.session.query(CONFIRM_EMAIL).bind(user).bind(address).execute().await?;
-    }
     let theirs = unit.session.query(THEIRS).bind(user).bind(channel).bind(address).fetch_optional().await?;
     if let Some(row) = theirs {
+        confirm_email(unit, new).await?;
         return Ok(AddressAdded::Theirs(rows::id(&row, "id")?));
     }
     let owner = unit.session.query(people::AT).bind(channel).bind(address).fetch_optional().await?;
@@ -63,7 +61,16 @@ pub(super) async fn give(unit: &mut Unit<'_>, new: &NewAddress) -> Result<Addres
     unit.session.query(codes::USED_UP).bind(user).bind(channel).bind(address).execute().await?;
     let added = unit.session.query(ADD).bind(user).bind(channel).bind(address).bind(id.uuid()).fetch_one().await?;
     unit.session.query(HASTEN).bind(user).bind(at.micros()).execute().await?;
+    confirm_email(unit, new).await?;
     Ok(AddressAdded::Theirs(rows::id(&added, "id")?))
+}
+
+/// Who has an e-mail address that is their account's has that, too.
+async fn confirm_email(unit: &mut Unit<'_>, new: &NewAddress) -> Result<(), Fault> {
+    if new.is_email {
+        unit.session.query(CONFIRM_EMAIL).bind(new.user.uuid()).bind(new.address.as_str()).execute().await?;
+    }
+    Ok(())
 }
 
 /// Takes an address away from a person. Says whether they had it.

@@ -114,15 +114,12 @@ impl Write for ShowCode {
             user: *user,
             channel: address.channel.clone(),
             address: address.address.clone(),
-            is_email: false,
+            is_email: email_channels.contains(&address.channel),
             at: *at,
         };
         unit.session.query(USED_UP).bind(user.uuid()).bind(channel).bind(at_channel).execute().await?;
         if !matches!(addresses::give(unit, &new).await?, AddressAdded::Theirs(_)) {
             return Ok(CodeShown::Taken);
-        }
-        if email_channels.contains(&address.channel) {
-            unit.session.query(addresses::CONFIRM_EMAIL).bind(user.uuid()).bind(at_channel).execute().await?;
         }
         Ok(CodeShown::Confirmed(AddressDocument { confirmed: true, expires_at: None, ..address }))
     }
