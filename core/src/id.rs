@@ -66,6 +66,8 @@ id! {
     TokenId;
     /// A call to the asker.
     CallbackId;
+    /// Where a person is reached on a channel: one of their addresses.
+    AddressId;
     /// One run of the program: a new one at every start.
     ServerId;
 }

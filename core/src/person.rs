@@ -1,8 +1,14 @@
-//! Who asks and who is asked.
+//! Who asks and who is asked; how the latter like to be reached is in `preferences.rs` and `quiet.rs`.
+
+mod preferences;
+mod quiet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use preferences::{Locale, Preferences};
+pub use quiet::{QuietHours, TimeOfDay, Timezone};
 
 use crate::{
     channel::{Address, ChannelName},
@@ -36,13 +42,13 @@ pub struct TokenRef {
     pub name: String,
 }
 
-/// A person with what a route needs: where they can be reached, and in which order they like it.
+/// A person with what a route needs: where they can be reached, and how they like it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     /// Who it is.
     pub user: UserRef,
-    /// Their order of channels; empty for the hub's own.
-    pub preference: Vec<ChannelName>,
+    /// How they like to be reached.
+    pub preferences: Preferences,
     /// Their confirmed addresses. Channels that know people by their account need none.
     pub addresses: Vec<(ChannelName, Address)>,
 }

@@ -7,7 +7,7 @@ use hearback::api::problem::ProblemKind;
 use hearback_core::{
     Clock,
     clock::SystemClock,
-    person::{Person, UserRef},
+    person::{Person, Preferences, UserRef},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ async fn hub(plug_in: &PlugIn, allow: &str) -> (TestServer, Caller) {
     let ana = server.register("ana").await;
     let user = UserRef { id: server.running().app().ids.next(), username: "ben".into() };
     let addresses = vec![("desk".parse().unwrap(), "desk-7".parse().unwrap())];
-    let ben = Person { user, preference: Vec::new(), addresses };
+    let ben = Person { user, preferences: Preferences::default(), addresses };
     server.running().storage().add_person(ben, None, SystemClock.now()).await.unwrap();
     let agent = server.agent(&ana).await;
     (server, agent)

@@ -20,7 +20,7 @@ use hearback_core::{
     event::{Bus, EventId},
     feedback::{Delivery, DeliveryState, Request, RequestState},
     id::Ids,
-    person::{Asker, Person, TokenRef, UserRef},
+    person::{Asker, Person, Preferences, TokenRef, UserRef},
     secret::Secret,
     store::{Candidate, NewRequest, Standing, Store},
 };
@@ -121,7 +121,7 @@ impl Cast {
     async fn join(storage: &SqlStorage) -> Self {
         let cast = Self::new(1);
         for user in [&cast.owner, &cast.ana] {
-            let person = Person { user: user.clone(), preference: Vec::new(), addresses: Vec::new() };
+            let person = Person { user: user.clone(), preferences: Preferences::default(), addresses: Vec::new() };
             storage.add_person(person, None, NOW).await.unwrap();
         }
         cast

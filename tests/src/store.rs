@@ -25,7 +25,7 @@ use hearback_core::{
     event::{Bus, EventId},
     feedback::{Delivery, DeliveryState, Question, Request, RequestState, Strategy, Terms},
     id::{Ids, ServerId, TokenId},
-    person::{Asker, Person, TokenRef, UserRef},
+    person::{Asker, Person, Preferences, TokenRef, UserRef},
     store::{Candidate, Claims, Created, FinishedSend, NewRequest, SendClaim, Standing, Store},
 };
 use serde_json::{Map, Value, json};
@@ -88,6 +88,7 @@ macro_rules! store_conformance {
             settlements::what_is_in_doubt_ends_unknown_whatever_came_after,
             settlements::what_was_sent_during_the_end_is_settled_too,
             settlements::settlements_are_tried_again_and_given_up,
+            settlements::what_is_claimed_comes_with_the_language_of_its_person,
             callbacks::an_ending_is_told_to_who_asked_for_it,
             callbacks::an_unnoticed_deadline_is_told_as_such,
             callbacks::that_nobody_is_reached_is_told_back,
@@ -176,7 +177,7 @@ impl World {
 
     async fn add(&self, harness: &dyn Harness, user: &UserRef, email: Option<String>) {
         let addresses = vec![(self.channel.clone(), address(&user.username))];
-        harness.add_person(Person { user: user.clone(), preference: Vec::new(), addresses }, email).await;
+        harness.add_person(Person { user: user.clone(), preferences: Preferences::default(), addresses }, email).await;
     }
 
     pub(crate) fn now(&self) -> Timestamp {

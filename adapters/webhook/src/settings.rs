@@ -45,6 +45,8 @@ pub struct Declared {
     pub receipts: bool,
     /// The same `webhook-id` twice shows one message.
     pub idempotent_send: bool,
+    /// Its addresses are e-mail addresses.
+    pub email_addresses: bool,
     /// The longest text that people read first, in Unicode scalar values.
     #[schemars(range(min = 1))]
     pub text_max: Option<u32>,
@@ -58,7 +60,7 @@ pub struct Declared {
 impl Declared {
     /// The abilities with their names, in the order of the documentation.
     #[must_use]
-    pub const fn abilities(&self) -> [(&'static str, bool); 7] {
+    pub const fn abilities(&self) -> [(&'static str, bool); 8] {
         [
             ("buttons", self.buttons),
             ("forms", self.forms),
@@ -67,6 +69,7 @@ impl Declared {
             ("inbound", self.inbound),
             ("receipts", self.receipts),
             ("idempotent_send", self.idempotent_send),
+            ("email_addresses", self.email_addresses),
         ]
     }
 
@@ -85,6 +88,7 @@ impl Declared {
             idempotent_send: self.idempotent_send,
             // A plug-in knows people by addresses that they confirm.
             account_addresses: false,
+            email_addresses: self.email_addresses,
             text_max: self.text_max,
             choices_max: self.choices_max,
             send_rate: self.send_rate,

@@ -58,6 +58,7 @@ impl Websocket {
         receipts: true,
         idempotent_send: true,
         account_addresses: true,
+        email_addresses: false,
         text_max: None,
         choices_max: None,
         send_rate: None,

@@ -36,6 +36,9 @@ pub struct Capabilities {
     pub idempotent_send: bool,
     /// Everybody with an account can be reached on it, at an address that is their user id.
     pub account_addresses: bool,
+    /// Its addresses are e-mail addresses: they are compared and kept in lower case, and whoever confirms one that is
+    /// their account's e-mail has confirmed that.
+    pub email_addresses: bool,
     /// The longest text, in Unicode scalar values.
     pub text_max: Option<u32>,
     /// The most options of a choice.

@@ -85,6 +85,20 @@ pub enum Inbound {
     },
 }
 
+impl Inbound {
+    /// The channel, and where on it somebody is whom this is about.
+    pub(crate) const fn place_mut(&mut self) -> Option<(&ChannelName, &mut Address)> {
+        match self {
+            Self::Response { channel, from: address, .. }
+            | Self::Text { channel, from: address, .. }
+            | Self::Acknowledged { channel, from: address, .. }
+            | Self::Connected { channel, address, .. }
+            | Self::Disconnected { channel, address, .. } => Some((channel, address)),
+            Self::Sent { .. } => None,
+        }
+    }
+}
+
 /// To what somebody is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {

@@ -99,6 +99,7 @@ impl MemoryChannel {
         receipts: true,
         idempotent_send: false,
         account_addresses: false,
+        email_addresses: false,
         text_max: None,
         choices_max: None,
         send_rate: None,

@@ -38,7 +38,7 @@ impl ChannelName {
 /// A text that cannot be what it should be; its message says what can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NameError(&'static str);
+pub struct NameError(pub(crate) &'static str);
 
 impl FromStr for ChannelName {
     type Err = NameError;
@@ -65,6 +65,12 @@ impl Address {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same in lower case: one e-mail address can be written in many ways.
+    #[must_use]
+    pub fn in_lower_case(self) -> Self {
+        self.0.to_lowercase().parse().unwrap_or(self)
     }
 }
 

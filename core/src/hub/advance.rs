@@ -96,13 +96,14 @@ impl Hub {
         };
         match next {
             Next::Begin(stops) => {
-                step.begin = stops.into_iter().map(|stop| self.delivery(claim.request.id, user, stop, now)).collect();
+                let due = claim.person.preferences.due(&claim.request, now);
+                step.begin = stops.into_iter().map(|stop| self.delivery(claim.request.id, user, stop, due)).collect();
             }
             Next::Again(back) => step.again = back.into_iter().map(|id| (id, now)).collect(),
             Next::Wait(until) => step.due = Some(watch.map_or(until, |watch| watch.min(until))),
             Next::Round { not_before, exhausted } => {
                 let wait = backoff::wait(claim.rounds + 1, Retry::Backoff, &self.ids);
-                let due = now.after(wait).max(not_before);
+                let due = claim.person.preferences.due(&claim.request, now.after(wait).max(not_before));
                 let held_until = |delivery: &Delivery| match delivery.state {
                     DeliveryState::Held { until, .. } if until <= due => Some((delivery.id, due)),
                     _ => None,
@@ -116,7 +117,7 @@ impl Hub {
         step
     }
 
-    /// A delivery that is due now.
+    /// A delivery that begins.
     pub(super) fn delivery(
         &self,
         request_id: RequestId,
@@ -134,5 +135,11 @@ impl Hub {
     #[must_use]
     pub fn routes_change(&self) -> impl Drop + '_ {
         OnDrop(|| self.routes_due.notify_one())
+    }
+
+    /// Held by others than the hub while they change when deliveries are due, as when a person gets other quiet hours.
+    #[must_use]
+    pub fn sends_change(&self) -> impl Drop + '_ {
+        OnDrop(|| self.sends_due.notify_one())
     }
 }

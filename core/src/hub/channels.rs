@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
-    channel::{Channel, ChannelName},
+    channel::{Address, Channel, ChannelName},
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
     layer::{Begun, Breaker, BreakerState, BreakerStatus, Surrounded, surround},
@@ -69,6 +69,12 @@ impl Running {
     #[must_use]
     pub fn channel(&self) -> &Arc<dyn Channel> {
         &self.channel
+    }
+
+    /// An address as it is compared and kept.
+    #[must_use]
+    pub fn usual(&self, address: Address) -> Address {
+        if self.channel.capabilities().email_addresses { address.in_lower_case() } else { address }
     }
 
     /// Its breaker's state, and since when.

@@ -102,9 +102,10 @@ impl Hub {
 
     fn first_deliveries(&self, request: &Request, person: &Person) -> Vec<Delivery> {
         let route = route::plan(&request.terms, person, &self.channels);
+        let due = person.preferences.due(request, request.created_at);
         route::first(route, request.terms.strategy)
             .into_iter()
-            .map(|stop| self.delivery(request.id, person.user.id, stop, request.created_at))
+            .map(|stop| self.delivery(request.id, person.user.id, stop, due))
             .collect()
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind, Retry},
     feedback::{Delivery, DeliveryState, Request, Strategy},
-    person::UserRef,
+    person::{Locale, UserRef},
     store::{FinishedSend, SendClaim},
 };
 
@@ -88,14 +88,14 @@ impl Hub {
         stop: CancellationToken,
         _place: OwnedSemaphorePermit,
     ) {
-        let SendClaim { delivery, request, interrupted } = claim;
+        let SendClaim { delivery, request, interrupted, locale } = claim;
         let ended = match self.channels.get(&delivery.channel) {
             running if interrupted => self.after_stop(running, &request),
             Some(running) => {
                 running.begun().watch(delivery.id.uuid());
                 let made = select! {
                     biased;
-                    ended = self.make_attempt(running, &delivery, &request) => Some(ended),
+                    ended = self.make_attempt(running, &delivery, &request, locale) => Some(ended),
                     () = self.cut_short(&stop) => None,
                 };
                 match (made, running.begun().take(delivery.id.uuid())) {
@@ -129,7 +129,13 @@ impl Hub {
         Attempted::so(DeliveryState::Unknown { reason })
     }
 
-    async fn make_attempt(&self, running: &Running, delivery: &Delivery, request: &Arc<Request>) -> Attempted {
+    async fn make_attempt(
+        &self,
+        running: &Running,
+        delivery: &Delivery,
+        request: &Arc<Request>,
+        locale: Option<Locale>,
+    ) -> Attempted {
         if let Some((reason, wait)) = running.refuses() {
             return Attempted::held(reason, self.clock.now().after(wait));
         }
@@ -142,7 +148,7 @@ impl Hub {
                 return Attempted::so(DeliveryState::Failed { reason: "there is nobody at this address".into() });
             }
         }
-        let sent = channel.send(&delivery.address, &self.question(delivery, request)).await;
+        let sent = channel.send(&delivery.address, &self.question(delivery, request, locale)).await;
         running.note(sent.as_ref().map(|_| ()));
         let error = match sent {
             Ok(receipt) => return Attempted::so(DeliveryState::Sent { receipt }),
@@ -176,7 +182,7 @@ impl Hub {
         }
     }
 
-    fn question(&self, delivery: &Delivery, request: &Arc<Request>) -> Outbound {
+    fn question(&self, delivery: &Delivery, request: &Arc<Request>, locale: Option<Locale>) -> Outbound {
         let asked = request.terms.to.iter().find(|person| person.id == delivery.user_id);
         let person = asked.cloned().unwrap_or_else(|| UserRef { id: delivery.user_id, username: String::new() });
         Outbound {
@@ -184,7 +190,7 @@ impl Hub {
             content: Content::Request { request: request.clone(), person },
             answer_url: Some(self.request_url(request.id)),
             thread: None,
-            locale: None,
+            locale: locale.map(|locale| locale.to_string()),
         }
     }
 

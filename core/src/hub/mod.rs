@@ -9,6 +9,7 @@
 //! | `respond.rs` | takes answers: from the API, and as the [`Inbox`](crate::channel::Inbox) of every channel |
 //! | `acknowledge.rs` | notes what arrived and what was seen |
 //! | `wait.rs` | parks those who wait for an ending, without a query |
+//! | `code.rs` | sends the codes by which people confirm their addresses |
 //! | `settle.rs` | tells every delivery that the request is over |
 //! | `callbacks.rs` | tells the asker what became of the request |
 //! | `expire.rs` | ends what nobody answered in time |
@@ -21,6 +22,7 @@ mod advance;
 mod backoff;
 mod callbacks;
 mod channels;
+mod code;
 mod create;
 mod dispatch;
 mod expire;
@@ -51,6 +53,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use channels::{ChannelState, Channels, Running};
+pub use code::Code;
 pub use create::CreateError;
 pub use respond::{Answer, Responded};
 

@@ -175,7 +175,12 @@ fn unknown(request: RequestId) -> Error {
 
 #[async_trait]
 impl Inbox for Hub {
-    async fn accept(&self, event: Inbound) -> Result<Reply> {
+    async fn accept(&self, mut event: Inbound) -> Result<Reply> {
+        if let Some((channel, address)) = event.place_mut()
+            && let Some(running) = self.channels.get(channel)
+        {
+            *address = running.usual(address.clone());
+        }
         match event {
             Inbound::Response { channel, from, request, value, comment, event } => {
                 let by = self.person_at(&channel, &from).await?;

@@ -31,14 +31,17 @@ pub(super) fn plan(terms: &Terms, person: &Person, channels: &Channels) -> Vec<S
 fn named(terms: &Terms, person: &Person, channels: &Channels) -> Vec<Stop> {
     if !terms.channels.is_empty() {
         let steps = terms.channels.iter();
-        let at = |address: &Option<Address>, name| address.clone().or_else(|| address_of(person, name, channels));
+        let at = |address: &Option<Address>, name| match address {
+            Some(address) => Some(channels.get(name).map_or(address.clone(), |running| running.usual(address.clone()))),
+            None => address_of(person, name, channels),
+        };
         return steps.filter_map(|step| Some((step.channel.clone(), at(&step.address, &step.channel)?))).collect();
     }
-    let order: Vec<ChannelName> = if person.preference.is_empty() {
+    let order: Vec<ChannelName> = if person.preferences.channels.is_empty() {
         let of_kind = |kind: &'static str| channels.iter().filter(move |running| running.kind() == kind);
         DEFAULT_ORDER.into_iter().flat_map(of_kind).map(|running| running.channel().name().clone()).collect()
     } else {
-        person.preference.clone()
+        person.preferences.channels.clone()
     };
     order.into_iter().filter_map(|name| address_of(person, &name, channels).map(|address| (name, address))).collect()
 }
@@ -147,11 +150,14 @@ impl Situation<'_> {
         Next::Rest { exhausted: !out && !open }
     }
 
-    /// Whether an attempt goes on or is due: its end looks at the route again.
+    /// Whether an attempt goes on, is due, or waits for the end of quiet hours: its end looks at the route again.
     fn is_under_way(&self, delivery: &Delivery) -> bool {
-        match delivery.state {
+        match &delivery.state {
             DeliveryState::Sending { .. } => true,
-            DeliveryState::Queued { due, .. } => due <= self.now,
+            // What waits for its round has a reason, or attempts.
+            DeliveryState::Queued { due, reason } => {
+                *due <= self.now || (reason.is_none() && delivery.attempts.is_empty())
+            }
             _ => false,
         }
     }
@@ -187,6 +193,23 @@ mod tests {
             in_doubt: false,
             attempts: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_waits_for_the_end_of_quiet_hours_is_waited_for_and_what_waits_for_its_round_is_not() {
+        let due = NOW.after(Duration::from_hours(8));
+        let plan: Vec<Stop> = ["memory", "second"].map(|name| (name.parse().unwrap(), "ana".parse().unwrap())).into();
+        let next = |strategy, one: &Delivery| {
+            let (deliveries, patience) = (std::slice::from_ref(one), Duration::from_mins(5));
+            Situation { strategy, patience, plan: &plan, deliveries, unseen: &[], back: &[], rounds: 0, now: NOW }
+                .next()
+        };
+        let deferred = delivery(DeliveryState::Queued { due, reason: None });
+        let held = delivery(DeliveryState::Queued { due, reason: Some("the channel's breaker is open".into()) });
+        let second = Next::Begin(plan[1..].to_vec());
+        assert_eq!(next(Strategy::Fallback, &deferred), Next::Rest { exhausted: false });
+        assert_eq!(next(Strategy::Fallback, &held), second);
+        assert_eq!(next(Strategy::Broadcast, &deferred), second);
     }
 
     #[test]

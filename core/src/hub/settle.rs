@@ -12,6 +12,7 @@ use crate::{
     channel::{Channel, Content, Outbound, Settlement},
     error::{Error, ErrorKind, Result, Retry},
     feedback::{Delivery, Ending, Request},
+    person::Locale,
     store::{SettleClaim, SettleResult},
 };
 
@@ -68,14 +69,14 @@ impl Hub {
     }
 
     async fn try_settle(&self, claim: &SettleClaim) -> SettleResult {
-        let SettleClaim { delivery, request, tries, .. } = claim;
+        let SettleClaim { delivery, request, tries, locale, .. } = claim;
         let Some(running) = self.channels.get(&delivery.channel) else {
             return SettleResult::GivenUp(format!("no channel named `{}` is configured", delivery.channel));
         };
         let Some(ending) = request.ending() else {
             return SettleResult::GivenUp("the request has not ended".into());
         };
-        let told = tell(running.channel().as_ref(), delivery, request, ending).await;
+        let told = tell(running.channel().as_ref(), delivery, request, ending, locale.as_ref()).await;
         match &told {
             // A channel that says that something is gone works.
             Err(error) if error.kind() == ErrorKind::NotFound => running.note(Ok(())),
@@ -102,6 +103,7 @@ async fn tell(
     delivery: &Delivery,
     request: &Arc<Request>,
     ending: &Ending,
+    locale: Option<&Locale>,
 ) -> Result<(), Error> {
     let Some(receipt) = delivery.state.receipt() else { return Ok(()) };
     let settlement = Settlement { delivery: delivery.id, to: &delivery.address, receipt, request, ending };
@@ -112,7 +114,7 @@ async fn tell(
                 content: Content::Notice { text: ending.closing(channel.capabilities().text_max) },
                 answer_url: None,
                 thread: channel.capabilities().threads.then(|| receipt.clone()),
-                locale: None,
+                locale: locale.map(ToString::to_string),
             };
             channel.send(&delivery.address, &notice).await.map(|_| ())
         }

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod health;
+mod preferences;
 mod presence;
 mod retention;
 mod routes;
@@ -23,7 +24,7 @@ use crate::{
     feedback::{Delivery, DeliveryState, DeliveryStatus, Draft, Request, Source, Status, Verdict},
     id::{Ids, UserId},
     limits::Unlimited,
-    person::{Asker, Person, TokenRef, UserRef},
+    person::{Asker, Person, Preferences, TokenRef, UserRef},
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };
 

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     feedback::{Delivery, DeliveryState, Request},
     id::{DeliveryId, RequestId, UserId},
-    person::Person,
+    person::{Locale, Person},
 };
 
 /// A delivery to attempt: its newest attempt has begun and is committed. One that was cut off has no new attempt.
@@ -20,6 +20,8 @@ pub struct SendClaim {
     pub request: Arc<Request>,
     /// Whether its newest attempt was cut off by a crash, so that it may have been sent.
     pub interrupted: bool,
+    /// The language of the person.
+    pub locale: Option<Locale>,
 }
 
 /// How an attempt ended.
@@ -104,6 +106,8 @@ pub struct SettleClaim {
     pub lease: Timestamp,
     /// How often it was tried before.
     pub tries: u32,
+    /// The language of the person.
+    pub locale: Option<Locale>,
 }
 
 /// Claimed work, and when more is due.

@@ -1,19 +1,23 @@
 //! Accounts: who may sign in, the service tokens of their agents, and the port that stores them.
 
+mod addresses;
 mod store;
 
 use hearback_core::{
     Timestamp,
-    channel::{Address, ChannelName},
     id::{TokenId, UserId},
     person::UserRef,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use addresses::{
+    AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CODE_TRIES,
+    CodeShown, NewAddress, ShownCode, WAITING_MAX, new_code,
+};
 pub use store::{
-    AccountStore, AddressAdded, Changed, Changes, KeptAnswer, NewAccount, NewAddress, NewRefresh, NewServiceUser,
-    NewToken, Over, Registered, Rotated, ServiceUserCreated, SignInBegun, TokenCreated,
+    AccountStore, Changed, Changes, KeptAnswer, NewAccount, NewRefresh, NewServiceUser, NewToken, Over, Registered,
+    Rotated, ServiceUserCreated, SignInBegun, TokenCreated,
 };
 
 /// What an account may do.
@@ -135,16 +139,4 @@ impl From<Account> for UserDocument {
         let Account { user, email, email_confirmed, role, service, created_at, .. } = account;
         Self { id: user.id, username: user.username, email, email_confirmed, role, service, active, created_at }
     }
-}
-
-/// Where a person is reached on a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Address")]
-pub struct AddressDocument {
-    /// The channel.
-    pub channel: ChannelName,
-    /// The address, in the channel's own manner.
-    pub address: Address,
-    /// Whether it is known to be this person's: only then is anything sent there, and believed from there.
-    pub confirmed: bool,
 }

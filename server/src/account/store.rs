@@ -5,15 +5,17 @@ use std::fmt;
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
-    channel::{Address, ChannelName},
-    id::{TokenId, UserId},
-    person::UserRef,
+    id::{AddressId, TokenId, UserId},
+    person::Preferences,
     store::{Idempotency, Page},
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::{Account, AddressDocument, Role, ServiceToken};
+use super::{
+    Account, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, NewAddress, Role, ServiceToken,
+    ShownCode,
+};
 
 /// An account to make.
 #[derive(Clone, Debug)]
@@ -41,30 +43,6 @@ pub enum Registered {
     Closed,
     /// This field's value belongs to another account: `email` or `username`.
     Taken(&'static str),
-}
-
-/// An address to give a person, confirmed.
-#[derive(Clone, Debug)]
-pub struct NewAddress {
-    /// Whose it is.
-    pub user: UserId,
-    /// The channel.
-    pub channel: ChannelName,
-    /// Where the person is reached on it.
-    pub address: Address,
-    /// When it is given.
-    pub at: Timestamp,
-}
-
-/// What became of giving a person an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AddressAdded {
-    /// It is theirs, from now on or already.
-    Theirs,
-    /// There is no such person.
-    NoSuchPerson,
-    /// It is this person's.
-    Taken(UserRef),
 }
 
 /// A service token to make.
@@ -235,6 +213,25 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
 
     /// The addresses of an account, by channel and address.
     async fn addresses(&self, user: UserId) -> Result<Vec<AddressDocument>>;
+
+    /// Notes that a person says that an address is theirs, and the code that is to be sent there, sealed. It waits for its
+    /// confirmation, with anybody else who says the same; a confirmed one stays as it is, whosever it is.
+    async fn claim_address(&self, claim: AddressClaim) -> Result<AddressClaimed>;
+
+    /// Confirms an address if the code is the one that was sent there, as [`AccountStore::add_address`] gives one; a wrong
+    /// one is counted. Of several who confirm the same address the first gets it.
+    async fn confirm_address(&self, shown: ShownCode) -> Result<CodeShown>;
+
+    /// Takes an address away from a person: what is out there stays, what comes from there is nobody's. Says whether they
+    /// had it.
+    async fn remove_address(&self, user: UserId, id: AddressId) -> Result<bool>;
+
+    /// How a person likes to be reached; `None` when there is no such person.
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>>;
+
+    /// Gives a person other preferences, and, with the same commit, what waits for the end of their quiet hours the time that
+    /// these give it. Says whether there is such a person.
+    async fn prefer(&self, user: UserId, preferences: Preferences, at: Timestamp) -> Result<bool>;
 
     /// Makes a service token.
     async fn create_token(&self, new: NewToken) -> Result<TokenCreated>;

@@ -1,12 +1,11 @@
-//! Where people are reached.
+//! Where people are reached, as administrators say. What people say themselves is in `my_addresses.rs`.
 
 use std::sync::Arc;
 
 use hearback_core::{
     channel::{Address, ChannelName},
     error::FieldError,
-    hub::Channels,
-    id::UserId,
+    hub::{Channels, Running},
 };
 use poem_openapi::{OpenApi, param::Path};
 use schemars::JsonSchema;
@@ -15,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Tag,
-    answer::{Created, Json},
+    answer::{Created, Json, NoContent},
     body::Body,
     list::Page,
     problem::{Problem, ProblemKind},
@@ -24,7 +23,7 @@ use super::{
 use crate::{
     account::{AddressAdded, AddressDocument, NewAddress},
     app::App,
-    auth::{Administrator, SignedIn},
+    auth::Administrator,
 };
 
 /// An address to give a person.
@@ -38,31 +37,29 @@ pub struct AddressDraft {
 }
 
 impl AddressDraft {
-    fn check(&self, channels: &Channels) -> Result<(), Problem> {
-        let by_account = match channels.get(&self.channel) {
-            Some(running) if !running.channel().capabilities().account_addresses => return Ok(()),
-            found => found.is_some(),
+    /// The channel, if it knows people by addresses, and, where a code is to be sent, carries that; and the address as it is
+    /// kept.
+    pub(super) fn check(self, channels: &Channels, with_code: bool) -> Result<(&Running, Address), Problem> {
+        let takes = |running: &Running| {
+            let can = running.channel().capabilities();
+            !can.account_addresses && (can.messages || !with_code)
         };
-        let detail = if by_account {
-            "this channel knows people by their account: they need no address on it".into()
-        } else {
-            format!("there is no channel named `{}`", self.channel)
+        let detail = match channels.get(&self.channel) {
+            Some(running) if takes(running) => return Ok((running, running.usual(self.address))),
+            Some(running) if running.channel().capabilities().account_addresses => {
+                "this channel knows people by their account: they need no address on it".into()
+            }
+            Some(_) => "this channel carries no codes: an administrator gives people their addresses on it".into(),
+            None => format!("there is no channel named `{}`", self.channel),
         };
-        let addressed = channels.iter().map(|running| running.channel());
-        let addressed = addressed.filter(|channel| !channel.capabilities().account_addresses);
-        let names = addressed.map(|channel| channel.name().to_string());
+        let names =
+            channels.iter().filter(|running| takes(running)).map(|running| running.channel().name().to_string());
         Err(Problem::invalid(vec![FieldError::new("channel", detail).allowing(names)]))
     }
 }
 
 /// The operations.
 pub struct AddressesApi(pub Arc<App>);
-
-impl AddressesApi {
-    async fn of(&self, user: UserId) -> Result<Json<Page<AddressDocument>>, Problem> {
-        Ok(Json(Page { items: self.0.accounts.addresses(user).await?, next_cursor: None }))
-    }
-}
 
 #[OpenApi(prefix_path = "/api", tag = "Tag::Users")]
 impl AddressesApi {
@@ -79,14 +76,15 @@ impl AddressesApi {
         if self.0.accounts.account(user).await?.is_none() {
             return Err(no_such_account());
         }
-        self.of(user).await
+        Ok(Json(Page { items: self.0.accounts.addresses(user).await?, next_cursor: None }))
     }
 
     /// Give a person an address
     ///
     /// It counts as confirmed: what is asked of the person goes there from now on, also what nobody could deliver before, and
     /// what comes from there is believed to be theirs. It takes the place of the one that they had on that channel. Giving the
-    /// same one again is answered the same. For administrators.
+    /// same one again is answered the same. On a channel of e-mail, the account's own e-mail is confirmed by it. For
+    /// administrators.
     #[oai(path = "/users/:id/addresses", method = "post", operation_id = "add_address")]
     async fn add(
         &self,
@@ -94,13 +92,16 @@ impl AddressesApi {
         id: Path<Uuid>,
         body: Body<AddressDraft>,
     ) -> Result<Created<AddressDocument>, Problem> {
-        body.value.check(self.0.hub.channels())?;
-        let AddressDraft { channel, address } = body.value;
-        let document = AddressDocument { channel: channel.clone(), address: address.clone(), confirmed: true };
-        let new = NewAddress { user: id.0.into(), channel, address, at: self.0.clock.now() };
+        let (running, address) = body.value.check(self.0.hub.channels(), false)?;
+        let channel = running.channel().name().clone();
+        let is_email = running.channel().capabilities().email_addresses;
+        let (id, user, at) = (self.0.ids.next(), id.0.into(), self.0.clock.now());
+        let new = NewAddress { id, user, channel: channel.clone(), address: address.clone(), is_email, at };
         let _wake = self.0.hub.routes_change();
         match self.0.accounts.add_address(new).await? {
-            AddressAdded::Theirs => Created::new(&document),
+            AddressAdded::Theirs(id) => {
+                Created::new(&AddressDocument { id, channel, address, confirmed: true, expires_at: None })
+            }
             AddressAdded::NoSuchPerson => Err(no_such_account()),
             AddressAdded::Taken(owner) => {
                 let detail = format!("This address is {}'s.", owner.username);
@@ -110,11 +111,19 @@ impl AddressesApi {
         }
     }
 
-    /// Your addresses
+    /// Take an address away from a person
     ///
-    /// By channel. For people.
-    #[oai(path = "/me/addresses", method = "get", operation_id = "list_my_addresses")]
-    async fn mine(&self, SignedIn(person): SignedIn) -> Result<Json<Page<AddressDocument>>, Problem> {
-        self.of(person.user.id).await
+    /// What is out there stays; the next delivery goes elsewhere, and what comes from there is nobody's. For administrators.
+    #[oai(path = "/users/:id/addresses/:address_id", method = "delete", operation_id = "remove_address")]
+    async fn remove(
+        &self,
+        Administrator(_principal): Administrator,
+        id: Path<Uuid>,
+        address_id: Path<Uuid>,
+    ) -> Result<NoContent, Problem> {
+        if self.0.accounts.remove_address(id.0.into(), address_id.0.into()).await? {
+            return Ok(NoContent);
+        }
+        Err(Problem::not_found("This person has no address with this id."))
     }
 }

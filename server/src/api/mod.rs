@@ -21,9 +21,11 @@ pub mod limits;
 pub mod list;
 mod metrics;
 mod middleware;
+pub mod my_addresses;
 mod openapi;
 mod page;
 mod parameter;
+pub mod preferences;
 mod prefix;
 pub mod problem;
 mod schema;
@@ -52,6 +54,8 @@ type Operations = (
     tokens::TokensApi,
     users::UsersApi,
     addresses::AddressesApi,
+    my_addresses::MyAddressesApi,
+    preferences::PreferencesApi,
     limits::LimitsApi,
     feedback::FeedbackApi,
     stream::StreamApi,
@@ -68,6 +72,8 @@ fn operations(app: &Arc<App>) -> Operations {
         tokens::TokensApi(app()),
         users::UsersApi(app()),
         addresses::AddressesApi(app()),
+        my_addresses::MyAddressesApi(app()),
+        preferences::PreferencesApi(app()),
         limits::LimitsApi(app()),
         feedback::FeedbackApi(app()),
         stream::StreamApi(app()),

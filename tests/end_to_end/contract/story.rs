@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::shown::Shown;
 use crate::{
+    plug_ins::fake::{PlugIn, SECRET},
     server::{Answered, Caller, PASSWORD, TestServer, read},
     socket::{Socket, delivery_status},
     streams::client::Stream,
@@ -118,8 +119,11 @@ async fn a_stream_tells(shown: &mut Shown) {
 
 /// A hub of its own, with a channel that knows people by addresses.
 async fn an_address_is_given(shown: &mut Shown) {
+    let mut plug_in = PlugIn::start().await;
     let server = TestServer::with(|config| {
-        config.channels.insert("terminal".into(), json!({"kind": "memory"}));
+        let terminal = json!({"kind": "webhook", "url": plug_in.url(), "secret": SECRET});
+        config.channels.insert("terminal".into(), terminal);
+        config.outbound_allow = "127.0.0.0/8".parse().unwrap();
     })
     .await;
     let ana = server.register("ana").await;
@@ -134,6 +138,21 @@ async fn an_address_is_given(shown: &mut Shown) {
     shown.said("bodies/address.json", &added.body);
     for path in [addresses.as_str(), "/api/me/addresses"] {
         shown.said("bodies/address.list.json", &ana.get(path).await.body);
+    }
+    let path = format!("/api/me/addresses/{}", added.body["id"].as_str().unwrap());
+    assert_eq!(ana.delete(&path).await.status, StatusCode::NO_CONTENT);
+    let claimed = ana.post("/api/me/addresses", shown.sent("bodies/address.create.json")).await;
+    shown.said("bodies/address.waiting.json", &claimed.body);
+    let mut proof = shown.sent("bodies/address.confirm.json");
+    proof["code"] = plug_in.told("code").await["code"].clone();
+    let path = format!("/api/me/addresses/{}/confirm", claimed.body["id"].as_str().unwrap());
+    shown.said("bodies/address.json", &ana.post(&path, proof).await.body);
+    let gone = ana.post("/api/me/addresses", json!({"channel": "terminal", "address": "gone"})).await;
+    shown.refused("undeliverable", &gone);
+
+    let preferences = ana.call(Method::PUT, "/api/me/preferences").json(&shown.sent("bodies/preferences.set.json"));
+    for answer in [read(preferences.send().await.unwrap()).await, ana.get("/api/me/preferences").await] {
+        shown.said("bodies/preferences.json", &answer.body);
     }
     let ben = format!("/api/users/{}", users["items"][0]["id"].as_str().unwrap());
     let change = ana.call(Method::PATCH, &ben).json(&shown.sent("bodies/user.change.json"));

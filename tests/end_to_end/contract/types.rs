@@ -12,6 +12,8 @@ use hearback::{
         health::{Alive, Health},
         limits::LimitsDocument,
         list::Page,
+        my_addresses::AddressCode,
+        preferences::PreferencesDocument,
         problem::{ProblemDocument, ProblemKind},
         site::RootDocument,
         stream::StreamEvent,
@@ -24,6 +26,7 @@ use hearback_adapters::websocket::protocol::{ClientMessage, HubMessage};
 use hearback_core::{
     callback::{CallbackDocument, CallbackKind, CallbackMessage},
     feedback::{DeliveryDocument, Draft, RequestDocument, Response},
+    person::Preferences,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -42,7 +45,7 @@ pub enum Place {
 
 use Place::{Answer, Sent};
 
-pub const BODIES: [Body; 39] = [
+pub const BODIES: [Body; 43] = [
     Body("auth.register.json", again::<Registration>, Sent("register")),
     Body("auth.refresh.json", read_only::<Refresh>, Sent("refresh")),
     Body("auth.tokens.json", again::<Tokens>, Answer("register", "201")),
@@ -56,6 +59,10 @@ pub const BODIES: [Body; 39] = [
     Body("limits.json", again::<LimitsDocument>, Answer("get_limits", "200")),
     Body("address.create.json", again::<AddressDraft>, Sent("add_address")),
     Body("address.json", again::<AddressDocument>, Answer("add_address", "201")),
+    Body("address.waiting.json", again::<AddressDocument>, Answer("claim_address", "201")),
+    Body("address.confirm.json", read_only::<AddressCode>, Sent("confirm_address")),
+    Body("preferences.json", again::<PreferencesDocument>, Answer("get_preferences", "200")),
+    Body("preferences.set.json", again::<Preferences>, Sent("set_preferences")),
     Body("address.list.json", again::<Page<AddressDocument>>, Answer("list_my_addresses", "200")),
     Body("token.create.json", again::<NewServiceToken>, Sent("create_token")),
     Body("token.created.json", again::<CreatedToken>, Answer("create_token", "201")),

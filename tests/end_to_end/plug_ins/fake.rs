@@ -77,13 +77,18 @@ fn answer(message: &Value) -> (u16, Value) {
     let delivery = message["delivery"].as_str().unwrap_or_default();
     match message["type"].as_str() {
         Some("probe") => {
-            let capabilities =
-                json!({"buttons": true, "edit": true, "inbound": true, "idempotent_send": true, "text_max": TEXT_MAX});
+            let capabilities = json!({
+                "buttons": true, "edit": true, "inbound": true, "idempotent_send": true, "email_addresses": true,
+                "text_max": TEXT_MAX,
+            });
             (200, json!({ "capabilities": capabilities }))
         }
         Some("request") if message["request"]["prompt"].as_str().unwrap_or_default().chars().count() > TEXT_MAX => {
             (413, json!({"error": "too_long"}))
         }
+        Some("code") if message["to"] == "gone" => (404, json!({"error": "not_found"})),
+        Some("code") if message["to"] == "busy" => (429, json!({"error": "rate_limited"})),
+        Some("code") if message["to"] == "ill" => (503, json!({"error": "unavailable"})),
         Some("request" | "notice" | "code") => (200, json!({"receipt": format!("shown-{delivery}")})),
         Some("settle") => (200, json!({})),
         Some(_) => (501, json!({"error": "unsupported"})),

@@ -23,6 +23,8 @@ const fn called_for(capabilities: Capabilities) -> [(&'static str, bool); 2] {
         buttons: _,
         forms: _,
         account_addresses: _,
+        // The hub alone compares addresses.
+        email_addresses: _,
         // This says what an unknown end means, which the faults are about.
         idempotent_send: _,
         // These are limits, with cases of their own; the layers keep the rate.

@@ -2,7 +2,7 @@
 
 use hearback_core::{
     channel::{Address, ChannelName},
-    person::{Asker, Person, TokenRef, UserRef},
+    person::{Asker, Person, Preferences, TokenRef, UserRef},
     store::MemoryStore,
 };
 
@@ -45,7 +45,7 @@ pub fn add(store: &MemoryStore, providers: &[std::sync::Arc<Provider>]) -> Vec<K
             has.then_some((name, address))
         };
         let addresses: Vec<_> = providers.iter().filter_map(at).collect();
-        let person = Person { user: user.clone(), preference: Vec::new(), addresses: addresses.clone() };
+        let person = Person { user: user.clone(), preferences: Preferences::default(), addresses: addresses.clone() };
         store.add_person(person, None);
         Known { user, addresses }
     };

@@ -3,10 +3,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use hearback_core::{
-    channel::ChannelName,
     feedback::{ChoiceOption, Question, RouteStep, Status, Strategy},
     id::RequestId,
-    person::{Person, UserRef},
+    person::{Person, Preferences, UserRef},
     store::{Created, Idempotency, Prune, RequestQuery, Scope},
 };
 use serde_json::json;
@@ -198,9 +197,15 @@ pub async fn people_are_found_by_what_is_theirs(harness: &dyn Harness) {
     let world = World::new(harness).await;
     let user = |name: &str| UserRef { id: world.ids.next(), username: name.into() };
     let addresses = vec![(name("gmail"), address("ana@example.com")), (name("telegram"), address("4711"))];
-    let preference: Vec<ChannelName> = vec![name("telegram"), name("gmail")];
-    let ana = Person { user: user("ana"), preference, addresses };
-    let ben = Person { user: user("ben"), preference: Vec::new(), addresses: Vec::new() };
+    let preferences = json!({
+        "channels": ["telegram", "gmail"],
+        "locale": "de-AT",
+        "timezone": "Europe/Vienna",
+        "quiet_hours": {"from": "22:00", "to": "06:30"},
+    });
+    let preferences = serde_json::from_value(preferences).unwrap();
+    let ana = Person { user: user("ana"), preferences, addresses };
+    let ben = Person { user: user("ben"), preferences: Preferences::default(), addresses: Vec::new() };
     harness.add_person(ana.clone(), Some("ana@example.com".into())).await;
     harness.add_person(ben.clone(), None).await;
 

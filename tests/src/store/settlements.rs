@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use hearback_core::{
     feedback::{DeliveryState, DeliveryStatus, IN_DOUBT, Status},
+    person::{Person, Preferences, UserRef},
     store::{FinishedSend, SettleResult},
 };
 
@@ -174,4 +175,31 @@ pub async fn settlements_are_tried_again_and_given_up(harness: &dyn Harness) {
     let (_, tries, next) = claim(10).await;
     assert_eq!((tries.len(), next), (0, None));
     world.store.finish_settlement(world.ids.next(), lease, SettleResult::Settled, world.now()).await.unwrap();
+}
+
+/// What is sent, and what is said at the end, comes with the language of its person.
+pub async fn what_is_claimed_comes_with_the_language_of_its_person(harness: &dyn Harness) {
+    let (world, mut people) = World::with_people(harness, &["ana"]).await;
+    let ben = UserRef { id: world.ids.next(), username: "ben".into() };
+    let preferences = Preferences { locale: Some("de-AT".parse().unwrap()), ..Preferences::default() };
+    harness.add_person(Person { user: ben.clone(), preferences, addresses: Vec::new() }, None).await;
+    people.push(ben.clone());
+    let language = |user| (user == ben.id).then(|| "de-AT".parse().unwrap());
+    let request = world.create(world.ask(&people)).await;
+    let claimed = world.claim_sends().await;
+    assert_eq!(claimed.len(), 2);
+    for claim in claimed {
+        assert_eq!(claim.locale, language(claim.delivery.user_id));
+        let (id, now) = (claim.delivery.id, world.now());
+        let state = DeliveryState::Sent { receipt: receipt(&id.to_string()) };
+        let (lease, attempted, error, in_doubt, route_due) = (now.after(LEASE), true, None, false, None);
+        let end = FinishedSend { id, lease, state, attempted, error, in_doubt, route_due, now };
+        world.store.finish_send(end).await.unwrap();
+    }
+    world.store.cancel(request.id, world.now()).await.unwrap();
+    let settlements = world.store.claim_settlements(world.now(), world.now().after(LEASE), 10).await.unwrap().claimed;
+    assert_eq!(settlements.len(), 2);
+    for claim in settlements {
+        assert_eq!(claim.locale, language(claim.delivery.user_id));
+    }
 }

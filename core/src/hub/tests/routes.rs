@@ -164,7 +164,8 @@ async fn an_empty_route_leaves_the_request_answerable_and_is_gone_when_a_channel
     let world = World::two();
     let (store, clock) = (world.store.clone(), world.clock.clone());
     let nowhere = UserRef { id: "018f0000-0000-7000-8000-00000000dada".parse().unwrap(), username: "dora".into() };
-    store.add_person(Person { user: nowhere.clone(), preference: Vec::new(), addresses: Vec::new() }, None);
+    store
+        .add_person(Person { user: nowhere.clone(), preferences: Preferences::default(), addresses: Vec::new() }, None);
     let request = world.ask(json!({"to": ["dora"]})).await;
     world.calm().await;
     assert!(world.statuses(&request).await.is_empty());
@@ -174,7 +175,7 @@ async fn an_empty_route_leaves_the_request_answerable_and_is_gone_when_a_channel
     let name: ChannelName = "second".parse().unwrap();
     store.replace_person(&Person {
         user: nowhere.clone(),
-        preference: vec![name.clone()],
+        preferences: Preferences { channels: vec![name.clone()], ..Preferences::default() },
         addresses: vec![(name, address("dora"))],
     });
     tokio::spawn(world.hub.clone().run(CancellationToken::new()));

@@ -83,9 +83,10 @@ impl World {
             .map(|username| UserRef { id: ids.next::<UserId>(), username: username.into() })
             .into();
         for user in &people {
-            let preference: Vec<_> = all.iter().map(|channel| channel.name().clone()).collect();
-            let addresses = preference.iter().map(|name| (name.clone(), address(&user.username))).collect();
-            store.add_person(Person { user: user.clone(), preference, addresses }, None);
+            let channels: Vec<_> = all.iter().map(|channel| channel.name().clone()).collect();
+            let addresses = channels.iter().map(|name| (name.clone(), address(&user.username))).collect();
+            let preferences = Preferences { channels, ..Preferences::default() };
+            store.add_person(Person { user: user.clone(), preferences, addresses }, None);
         }
         let receiver = Arc::new(Receiver::default());
         let hub = hub(&all, &store, bus, &clock, ids, &receiver);

@@ -6,10 +6,16 @@ use super::state::{Settle, State, Stored};
 use crate::{
     channel::{Address, ChannelName},
     clock::Timestamp,
-    feedback::{Attempt, DeliveryState},
+    feedback::{Attempt, Delivery, DeliveryState},
     id::{DeliveryId, RequestId, ServerId},
+    person::{Locale, Person},
     store::{Claims, RouteClaim, SendClaim, SettleClaim},
 };
+
+fn locale_of(people: &[(Person, Option<String>)], delivery: &Delivery) -> Option<Locale> {
+    let person = people.iter().find(|(person, _)| person.user.id == delivery.user_id);
+    person.and_then(|(person, _)| person.preferences.locale.clone())
+}
 
 impl State {
     pub(super) fn claim_sends(
@@ -42,12 +48,13 @@ impl State {
                 break;
             }
             let Some(request) = self.requests.get(&delivery.request_id).cloned() else { continue };
+            let locale = locale_of(&self.people, delivery);
             delivery.state = DeliveryState::Sending { lease };
             if !interrupted {
                 let number = delivery.attempts.last().map_or(0, |attempt| attempt.number) + 1;
                 delivery.attempts.push(Attempt { number, at: now, error: None });
             }
-            claimed.push(SendClaim { delivery: delivery.clone(), request, interrupted });
+            claimed.push(SendClaim { delivery: delivery.clone(), request, interrupted, locale });
         }
         Claims { claimed, next_due }
     }
@@ -90,7 +97,8 @@ impl State {
                 let tries = settle.tries;
                 *settle = Settle { due: lease, tries: tries + 1 };
                 let request = self.requests.get(&stored.delivery.request_id)?.clone();
-                Some(SettleClaim { delivery: stored.delivery.clone(), request, lease, tries })
+                let locale = locale_of(&self.people, &stored.delivery);
+                Some(SettleClaim { delivery: stored.delivery.clone(), request, lease, tries, locale })
             })
             .collect();
         Claims { claimed, next_due }

@@ -31,26 +31,30 @@ pub struct ProblemDocument {
     /// The fields at fault, where fields are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// On `late`, `cancelled`, `expired` and `ended`: the request, with who won.
+    /// On `late`, `cancelled`, `expired` and `ended`, where they are about a request: it, with who won.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<RequestDocument>,
 }
 
 /// What the document says of each status. Those that no operation gives are not among them: 405 is the answer of a path,
 /// 414 and 431 are answers to a call's head, whatever it is for.
-const STATUSES: [(u16, &str); 12] = [
+const STATUSES: [(u16, &str); 13] = [
     (400, "`malformed`: the body is not JSON, or a path, query or header cannot be read."),
     (401, "`unauthenticated`: no, a malformed, an expired or a foreign token, a wrong password or a wrong signature."),
     (403, "`forbidden`: this is not yours to do; `origin`: the page that calls is unknown; `registration_closed`."),
     (404, "`not_found`: no such object, or it is not yours."),
     (409, "`late`, `cancelled`, `ended`, `taken` or `idempotency_running`: what is there already speaks against it."),
-    (410, "`expired`: the deadline has passed; `cursor_expired`: the hub keeps no events from as far back."),
+    (
+        410,
+        "`expired`: the deadline has passed, or the code is good no more; `cursor_expired`: the hub keeps no events from as far back.",
+    ),
     (413, "`too_large`: the body is larger than 1 MiB."),
     (415, "`unsupported_media_type`: the body is of a content type that is not read here."),
     (422, "`invalid`: fields are not as they must be; `idempotency_mismatch`: the key was used with another body."),
     (429, "`too_many_requests`: a limit is reached."),
     (500, "`internal`: a fault of the hub."),
-    (503, "`unavailable`: the hub is stopping, or its database does not answer."),
+    (502, "`undeliverable`: the channel did not take what was to be sent."),
+    (503, "`unavailable`: the hub is stopping, or its database or the channel does not answer."),
 ];
 
 impl ApiResponse for Problem {

@@ -58,7 +58,7 @@ kinds! {
     Taken, "taken", 409, "Already taken";
     /// The first call with this idempotency key has not answered yet.
     IdempotencyRunning, "idempotency_running", 409, "Still running";
-    /// The deadline has passed.
+    /// The deadline has passed, or the code is good no more.
     Expired, "expired", 410, "Expired";
     /// The log does not reach back to where a stream is to go on.
     CursorExpired, "cursor_expired", 410, "The cursor is too old";
@@ -78,6 +78,8 @@ kinds! {
     HeadersTooLarge, "headers_too_large", 431, "Headers too large";
     /// A fault of the hub.
     Internal, "internal", 500, "Fault of the hub";
+    /// The channel did not take what was to be sent.
+    Undeliverable, "undeliverable", 502, "Not sent";
     /// The hub is stopping, or its database does not answer.
     Unavailable, "unavailable", 503, "Not available";
 }

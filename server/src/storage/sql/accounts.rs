@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
-    id::{TokenId, UserId},
-    person::UserRef,
+    id::{AddressId, TokenId, UserId},
+    person::{Preferences, UserRef},
     store::Page,
 };
 use tokio::sync::broadcast;
@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use super::{
     SqlStorage,
-    addresses::{self, AddAddress},
+    addresses::{self, AddAddress, RemoveAddress},
+    codes::{ClaimAddress, ShowCode},
     fault::Fault,
     people,
+    preferences::{self, Prefer},
     queue::Write,
     rows,
     session::Row,
@@ -24,9 +26,9 @@ use super::{
     unit::Unit,
 };
 use crate::account::{
-    Account, AccountStore, AddressAdded, AddressDocument, Changed, Changes, NewAccount, NewAddress, NewRefresh,
-    NewServiceUser, NewToken, Over, Registered, Role, Rotated, ServiceToken, ServiceUserCreated, SignInBegun,
-    TokenCreated,
+    Account, AccountStore, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, Changed, Changes, CodeShown,
+    NewAccount, NewAddress, NewRefresh, NewServiceUser, NewToken, Over, Registered, Role, Rotated, ServiceToken,
+    ServiceUserCreated, ShownCode, SignInBegun, TokenCreated,
 };
 
 #[async_trait]
@@ -86,6 +88,26 @@ impl AccountStore for SqlStorage {
 
     async fn addresses(&self, user: UserId) -> Result<Vec<AddressDocument>> {
         Ok(addresses::of(&self.readers, user).await?)
+    }
+
+    async fn claim_address(&self, claim: AddressClaim) -> Result<AddressClaimed> {
+        self.queue.write(ClaimAddress::new(claim, &self.cipher)?).await
+    }
+
+    async fn confirm_address(&self, shown: ShownCode) -> Result<CodeShown> {
+        self.queue.write(ShowCode { shown, cipher: self.cipher.clone() }).await
+    }
+
+    async fn remove_address(&self, user: UserId, id: AddressId) -> Result<bool> {
+        self.queue.write(RemoveAddress { user, id }).await
+    }
+
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>> {
+        Ok(preferences::of(&self.readers, user).await?)
+    }
+
+    async fn prefer(&self, user: UserId, preferences: Preferences, at: Timestamp) -> Result<bool> {
+        self.queue.write(Prefer { user, preferences, at }).await
     }
 
     async fn create_token(&self, new: NewToken) -> Result<TokenCreated> {

@@ -50,6 +50,7 @@ const MIGRATIONS: &[Entry] = &[
     migration!(5, "streams", "0005_streams"),
     migration!(6, "event_log", "0006_event_log"),
     migration!(7, "access", "0007_access"),
+    migration!(8, "preferences", "0008_preferences"),
 ];
 
 /// An open database whose schema is moved.

@@ -9,7 +9,7 @@
 //! | `servers` | the servers that share the database: who lives, who is connected to which, who runs a channel |
 //! | `together` | reads that many callers share |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
-//! | `people`, `accounts`, `tokens`, `addresses`, `sign_ins` | persons, and the port `AccountStore` |
+//! | `people`, `accounts`, `tokens`, `addresses`, `codes`, `preferences`, `sign_ins` | persons, and the port `AccountStore` |
 //! | `prune` | what is forgotten by its age |
 //! | `vault` | the port `Vault` |
 //! | `limits` | the port `Counts`: limits that hold across servers |
@@ -21,6 +21,7 @@
 mod accounts;
 mod addresses;
 mod callbacks;
+mod codes;
 pub(crate) mod copy;
 mod create;
 mod ending;
@@ -29,6 +30,7 @@ mod limits;
 pub mod migrate;
 mod people;
 pub(crate) mod pool;
+mod preferences;
 mod prune;
 mod queue;
 pub(crate) mod reencrypt;

@@ -12,6 +12,7 @@ use hearback_core::{
 use super::{
     SqlStorage,
     fault::Result,
+    preferences::{self, preference_columns},
     queue::Write,
     rows,
     session::{Pool, Row, Session, Sql},
@@ -64,15 +65,11 @@ pub(super) fn user(row: &Row) -> Result<UserRef> {
 }
 
 fn person(row: &Row) -> Result<Person> {
-    Ok(Person {
-        user: user(row)?,
-        preference: rows::json(row, "preference")?,
-        addresses: rows::json(row, "addresses")?,
-    })
+    Ok(Person { user: user(row)?, preferences: preferences::of_row(row)?, addresses: rows::json(row, "addresses")? })
 }
 
 impl SqlStorage {
-    /// Adds a person who cannot sign in: their preference, their confirmed addresses, and their e-mail, which is confirmed
+    /// Adds a person who cannot sign in: their preferences, their confirmed addresses, and their e-mail, which is confirmed
     /// too. Without an e-mail they get one below `.invalid` that nobody can be asked by.
     ///
     /// # Errors
@@ -93,7 +90,8 @@ impl Write for AddPerson {
     type Answer = ();
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<()> {
-        let Person { user, preference, addresses } = &self.person;
+        let Person { user, preferences, addresses } = &self.person;
+        let (channels, [locale, timezone, quiet_hours]) = preferences::columns(preferences)?;
         let confirmed = self.email.is_some();
         let email = self.email.clone().unwrap_or_else(|| format!("{}@hearback.invalid", user.id)).to_lowercase();
         unit.session
@@ -102,8 +100,11 @@ impl Write for AddPerson {
             .bind(user.username.to_lowercase())
             .bind(email)
             .bind(confirmed)
-            .bind(serde_json::to_string(preference)?)
+            .bind(channels)
             .bind(self.at.micros())
+            .bind(locale)
+            .bind(timezone)
+            .bind(quiet_hours)
             .execute()
             .await?;
         let head = "INSERT INTO addresses (user_id, channel, address, confirmed) ";
@@ -118,8 +119,9 @@ impl Write for AddPerson {
 macro_rules! select_person {
     (sqlite $where:literal) => {
         concat!(
-            "SELECT u.id, u.username, u.email, u.email_confirmed, u.preference, \
-             (SELECT json_group_array(json_array(a.channel, a.address)) FROM addresses a \
+            "SELECT u.id, u.username, u.email, u.email_confirmed, ",
+            preference_columns!(),
+            ", (SELECT json_group_array(json_array(a.channel, a.address)) FROM addresses a \
               WHERE a.user_id = u.id AND a.confirmed = 1 AND u.deactivated_at IS NULL) AS addresses \
              FROM users u WHERE ",
             $where
@@ -127,8 +129,9 @@ macro_rules! select_person {
     };
     (postgres $where:literal) => {
         concat!(
-            "SELECT u.id, u.username, u.email, u.email_confirmed, u.preference, \
-             (SELECT coalesce(json_agg(json_build_array(a.channel, a.address)), '[]')::text FROM addresses a \
+            "SELECT u.id, u.username, u.email, u.email_confirmed, ",
+            preference_columns!(),
+            ", (SELECT coalesce(json_agg(json_build_array(a.channel, a.address)), '[]')::text FROM addresses a \
               WHERE a.user_id = u.id AND a.confirmed AND u.deactivated_at IS NULL) AS addresses \
              FROM users u WHERE ",
             $where
@@ -174,5 +177,5 @@ macro_rules! at {
     };
 }
 pub(super) const AT: Sql = Sql { sqlite: at!("a.confirmed = 1"), postgres: at!("a.confirmed") };
-pub(super) const INSERT: &str = "INSERT INTO users (id, username, email, email_confirmed, preference, role, created_at) \
-    VALUES ($1, $2, $3, $4, $5, 'member', $6)";
+pub(super) const INSERT: &str = "INSERT INTO users (id, username, email, email_confirmed, preference, role, created_at, \
+    locale, timezone, quiet_hours) VALUES ($1, $2, $3, $4, $5, 'member', $6, $7, $8, $9)";

@@ -106,6 +106,11 @@ pub(super) fn parsed<T: std::str::FromStr>(row: &Row, column: &str) -> Result<T>
     get::<&str>(row, column)?.parse().map_err(|_| Fault::unexpected(format!("a stored {column} cannot be read")))
 }
 
+/// A text that is checked as it is read, and need not be there.
+pub(super) fn optionally_parsed<T: std::str::FromStr>(row: &Row, column: &str) -> Result<Option<T>> {
+    if get::<Option<&str>>(row, column)?.is_some() { parsed(row, column).map(Some) } else { Ok(None) }
+}
+
 /// The databases' integers are signed; what is counted here never comes near their end.
 pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)

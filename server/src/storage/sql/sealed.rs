@@ -6,7 +6,7 @@ use hearback_core::Result;
 use uuid::Uuid;
 
 use super::{
-    SqlStorage,
+    SqlStorage, codes,
     fault::Fault,
     rows,
     session::{Row, Session},
@@ -111,6 +111,7 @@ pub(super) use place;
 pub(super) static PLACES: &[Place] = &[
     place!("webhook secrets of service tokens", "service_tokens", "webhook_secret", ["id": Key::Uuid(Uuid::nil())], |key| webhook_context(&key[0])),
     place!("secrets of channels", "vault", "sealed", ["key": Key::Text(String::new())], |key| vault::context(&key[0].to_string())),
+    place!("codes for addresses", "address_codes", "sealed", ["user_id": Key::Uuid(Uuid::nil()), "channel": Key::Text(String::new()), "address": Key::Text(String::new())], |key| codes::context(&key[0], &key[1], &key[2])),
     place!("answers kept for repeated calls", "idempotency", "sealed", ["key": Key::Bytes(Vec::new())], |_| ANSWER_CONTEXT.into()),
 ];
 

@@ -4,6 +4,7 @@ use hearback_core::{
     Timestamp,
     feedback::DeliveryState,
     id::DeliveryId,
+    person::Locale,
     store::{Claims, SettleClaim, SettleResult},
 };
 
@@ -31,7 +32,8 @@ impl Write for ClaimSettlements {
         let next_due = next.map(|row| rows::time(&row, "settle_due_at")).transpose()?;
         let mut claimed = Vec::with_capacity(due.len());
         for row in &due {
-            claimed.push((rows::delivery(row)?, rows::number(row, "settle_tries")?));
+            let locale: Option<Locale> = rows::optionally_parsed(row, "locale")?;
+            claimed.push((rows::delivery(row)?, (rows::number(row, "settle_tries")?, locale)));
         }
         rows::write(&mut unit.session, LEASE_HEAD, &claimed, LEASE_TAIL, |values, (delivery, _)| {
             values.push_bind(delivery.id.uuid()).push_bind(self.lease.micros());
@@ -40,9 +42,9 @@ impl Write for ClaimSettlements {
         let requests = unit.requests(claimed.iter().map(|(delivery, _)| delivery.request_id)).await?;
         let claimed = claimed
             .into_iter()
-            .map(|(delivery, tries)| {
+            .map(|(delivery, (tries, locale))| {
                 let request = send::request_of(&requests, &delivery)?;
-                Ok(SettleClaim { delivery, request, lease: self.lease, tries })
+                Ok(SettleClaim { delivery, request, lease: self.lease, tries, locale })
             })
             .collect::<Result<_, Fault>>()?;
         Ok(Claims { claimed, next_due })
@@ -78,7 +80,8 @@ impl Write for FinishSettlement {
 
 pub(super) const DUE: Sql = rows::select_deliveries!(
     "",
-    "FROM deliveries d WHERE d.settle_due_at <= $1 ORDER BY d.settle_due_at, d.id LIMIT $2",
+    ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale \
+    FROM deliveries d WHERE d.settle_due_at <= $1 ORDER BY d.settle_due_at, d.id LIMIT $2",
     " FOR UPDATE OF d SKIP LOCKED"
 );
 pub(super) const NEXT_DUE: &str = "SELECT settle_due_at FROM deliveries \

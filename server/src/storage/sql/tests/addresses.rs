@@ -40,14 +40,17 @@ async fn an_address_that_several_wait_for_is_the_ones_to_whom_it_is_given() {
     assert_eq!(storage.person_at(&desk, &at).await.unwrap(), None, "nobody has shown it");
 
     let give = |user| {
-        let new = NewAddress { user, channel: "desk".parse().unwrap(), address: "desk-7".parse().unwrap(), at: NOW };
+        let (channel, address) = ("desk".parse().unwrap(), "desk-7".parse().unwrap());
+        let new = NewAddress { id: ids.next(), user, channel, address, is_email: false, at: NOW };
         storage.add_address(new)
     };
     assert_eq!(give(ids.next()).await.unwrap(), AddressAdded::NoSuchPerson);
     // At the same moment: the writer takes one after the other.
     let both = tokio::join!(give(ana.user.id), give(ben.user.id));
-    assert_eq!((both.0.unwrap(), both.1.unwrap()), (AddressAdded::Theirs, AddressAdded::Taken(ana.user.clone())));
-    assert_eq!(give(ana.user.id).await.unwrap(), AddressAdded::Theirs, "again");
+    let waiting = storage.addresses(ana.user.id).await.unwrap()[0].id;
+    let theirs = AddressAdded::Theirs(waiting);
+    assert_eq!((both.0.unwrap(), both.1.unwrap()), (theirs.clone(), AddressAdded::Taken(ana.user.clone())));
+    assert_eq!(give(ana.user.id).await.unwrap(), theirs, "again");
     assert_eq!(storage.person_at(&desk, &at).await.unwrap(), Some(ana.user.clone()));
     for (user, confirmed) in [(ana.user.id, true), (ben.user.id, false)] {
         let addresses = storage.addresses(user).await.unwrap();

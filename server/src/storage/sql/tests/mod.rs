@@ -14,7 +14,7 @@ use hearback_core::{
     Timestamp,
     clock::ManualClock,
     id::Ids,
-    person::{Person, UserRef},
+    person::{Person, Preferences, UserRef},
     secret::Secret,
 };
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ async fn open(folder: &TempDir) -> SqlStorage {
 
 fn person(ids: &Ids, username: &str) -> Person {
     let user = UserRef { id: ids.next(), username: username.into() };
-    Person { user, preference: Vec::new(), addresses: Vec::new() }
+    Person { user, preferences: Preferences::default(), addresses: Vec::new() }
 }
 
 fn ids() -> Ids {

@@ -7,8 +7,8 @@ use super::open;
 use crate::storage::{
     postgres::Scratch,
     sql::{
-        accounts, addresses, callbacks, create, ending, limits, migrate, people, prune, respond, route, sealed, send,
-        servers,
+        accounts, addresses, callbacks, codes, create, ending, limits, migrate, people, preferences, prune, respond,
+        route, sealed, send, servers,
         session::{Dialect, Sql},
         settle, sign_ins, store, tokens, unit, vault,
     },
@@ -170,9 +170,23 @@ fn whole() -> impl Iterator<Item = (&'static str, Statement)> {
         tokens::KEPT,
         tokens::KEEP,
         addresses::OF,
+        addresses::THEIRS,
         addresses::REPLACED,
         addresses::ADD,
+        addresses::CONFIRM_EMAIL,
         addresses::HASTEN,
+        addresses::REMOVE,
+        codes::SENT,
+        codes::WAITING,
+        codes::FORGET,
+        codes::WAIT,
+        codes::PUT,
+        codes::CODE,
+        codes::MISS,
+        codes::USED_UP,
+        preferences::OF,
+        preferences::PREFER,
+        preferences::WAITING,
         sign_ins::ENDS,
         sign_ins::FORGET,
         sign_ins::BEGIN,
@@ -193,6 +207,7 @@ fn whole() -> impl Iterator<Item = (&'static str, Statement)> {
 fn completed() -> impl Iterator<Item = (&'static str, Statement)> {
     let with_rows = with_rows![
         unit::REQUESTS_BY_ID, "uuid", ")";
+        preferences::MOVE_HEAD, "uuid bigint bigint", preferences::MOVE_TAIL;
         prune::FORGET_READERS_HEAD, "uuid bigint", prune::FORGET_READERS_TAIL;
         people::BY_IDS, "uuid", ")";
         create::KEPT, "bytea", ")";
@@ -331,9 +346,11 @@ fn every_statement_is_looked_at() {
         ("accounts", include_str!("../accounts.rs")),
         ("addresses", include_str!("../addresses.rs")),
         ("callbacks", include_str!("../callbacks.rs")),
+        ("codes", include_str!("../codes.rs")),
         ("create", include_str!("../create.rs")),
         ("ending", include_str!("../ending.rs")),
         ("people", include_str!("../people.rs")),
+        ("preferences", include_str!("../preferences.rs")),
         ("prune", include_str!("../prune.rs")),
         ("respond", include_str!("../respond.rs")),
         ("route", include_str!("../route.rs")),

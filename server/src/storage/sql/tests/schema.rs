@@ -96,6 +96,31 @@ async fn what_is_stored_outlives_the_routes_migration() {
     assert!(rows(&database, "SELECT hex(reader) FROM event_readers WHERE event_id = 4").await.is_empty());
 }
 
+/// Addresses that were there before they had ids get one each.
+#[tokio::test]
+async fn addresses_outlive_the_migration_that_gives_them_ids() {
+    const ADDRESSES: &str = "SELECT json_array(channel, address, confirmed) FROM addresses ORDER BY channel, address";
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("hearback.db").to_str().unwrap().to_owned();
+    migrate::up(&database).await.unwrap();
+    let steps = migrate::status(&database).await.unwrap().into_iter().filter(|step| step.version >= 8).count();
+    migrate::down(&database, steps).await.unwrap();
+    execute(
+        &database,
+        "INSERT INTO users (id, username, email, email_confirmed, role, created_at) \
+         VALUES (zeroblob(16), 'ana', 'ana@example.com', 1, 'member', 1); \
+         INSERT INTO addresses VALUES (zeroblob(16), 'desk', 'desk-7', 1), (zeroblob(16), 'pager', '+43 1', 0)",
+    )
+    .await;
+    let stored = rows(&database, ADDRESSES).await;
+    assert_eq!(stored.len(), 2);
+    migrate::up(&database).await.unwrap();
+    assert_eq!(rows(&database, ADDRESSES).await, stored);
+    assert_eq!(rows(&database, "SELECT DISTINCT hex(id) FROM addresses WHERE length(id) = 16").await.len(), 2);
+    migrate::down(&database, steps).await.unwrap();
+    assert_eq!(rows(&database, ADDRESSES).await, stored);
+}
+
 /// What an older hub cannot read goes; but the newest event keeps its place, so that it is not given again.
 #[tokio::test]
 async fn events_that_an_older_hub_does_not_know_leave_no_place_to_be_given_twice() {
