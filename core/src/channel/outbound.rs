@@ -1,10 +1,10 @@
 //! What goes out over a channel.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::{channel::Receipt, clock::Timestamp, feedback::Request, person::UserRef, secret::Secret};
+use crate::{channel::Receipt, clock::Timestamp, feedback::Request, id::UserId, person::UserRef, secret::Secret};
 
 /// What is said.
 #[derive(Clone, Debug)]
@@ -43,7 +43,8 @@ pub struct Outbound {
     pub id: Uuid,
     /// What is said.
     pub content: Content,
-    /// Where it can be answered in a browser, where it can be.
+    /// Where it can be answered in a browser, where it can be. Whoever has it answers in the person's name: it goes to their
+    /// address alone.
     pub answer_url: Option<String>,
     /// The earlier message that it belongs below.
     pub thread: Option<Receipt>,
@@ -61,4 +62,11 @@ impl Outbound {
             Content::Code { .. } => "",
         }
     }
+}
+
+/// Where a person answers a request in a browser. It is a port, since the link proves who follows it, and so is signed
+/// outside of core.
+pub trait AnswerUrls: fmt::Debug + Send + Sync + 'static {
+    /// The URL for one of the people asked. The same for the same request and person.
+    fn url(&self, request: &Request, person: UserId) -> String;
 }

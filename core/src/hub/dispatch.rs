@@ -182,7 +182,7 @@ impl Hub {
         Outbound {
             id: delivery.id.uuid(),
             content: Content::Request { request: request.clone(), person },
-            answer_url: Some(self.request_url(request.id)),
+            answer_url: Some(self.answer_urls.url(request, delivery.user_id)),
             thread: None,
             locale: None,
         }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{Answer, ChannelState, Channels, CreateError, Hub, Parts, Responded};
 use crate::{
     Clock, Error, ErrorKind, Timestamp,
-    channel::{Address, Capabilities, Channel, Connection, Content, Inbound, Inbox, MemoryChannel},
+    channel::{Address, AnswerUrls, Capabilities, Channel, Connection, Content, Inbound, Inbox, MemoryChannel},
     clock::ManualClock,
     event::Bus,
     feedback::{Delivery, DeliveryState, DeliveryStatus, Draft, Request, Source, Status, Verdict},
@@ -26,7 +26,7 @@ use crate::{
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };
 
-use world::{RETENTION, TOKEN, World, address, error};
+use world::{Pages, RETENTION, TOKEN, World, address, error};
 
 use DeliveryStatus::{Delivered, Failed, Queued, Read, Sending, Sent, Settled, Skipped, Unknown};
 
@@ -38,8 +38,12 @@ async fn a_request_reaches_everybody_asked_with_a_link_to_it() {
     let mut sent = world.channel.sent();
     sent.sort_by(|one, other| one.to.cmp(&other.to));
     assert_eq!(sent.iter().map(|sent| sent.to.as_str()).collect::<Vec<_>>(), ["at-ana", "at-ben"]);
-    assert_eq!(sent[0].what.answer_url, Some(format!("http://localhost:8000/#/requests/{}", request.id)));
-    assert!(matches!(&sent[0].what.content, Content::Request { person, .. } if person.username == "ana"));
+    for (sent, asked) in sent.iter().zip(&request.terms.to) {
+        let Content::Request { person, .. } = &sent.what.content else { panic!("{sent:?}") };
+        assert_eq!(person, asked);
+        let own = format!("http://localhost:8000/answer/{}/{}", request.id, asked.id);
+        assert_eq!(sent.what.answer_url, Some(own), "a link of their own");
+    }
 }
 
 #[tokio::test]

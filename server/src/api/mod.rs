@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod answer;
+pub mod answer_page;
 mod asset;
 pub mod auth;
 pub mod body;
@@ -52,6 +53,7 @@ type Operations = (
     users::UsersApi,
     addresses::AddressesApi,
     feedback::FeedbackApi,
+    answer_page::AnswerPageApi,
     stream::StreamApi,
     channels::ChannelsApi,
     callbacks::CallbacksApi,
@@ -67,6 +69,7 @@ fn operations(app: &Arc<App>) -> Operations {
         users::UsersApi(app()),
         addresses::AddressesApi(app()),
         feedback::FeedbackApi(app()),
+        answer_page::AnswerPageApi(app()),
         stream::StreamApi(app()),
         channels::ChannelsApi(app()),
         callbacks::CallbacksApi(app()),

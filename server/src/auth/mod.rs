@@ -1,6 +1,7 @@
 //! Who calls: passwords, access and refresh tokens, service tokens, the page's cookies, and the origins of its pages.
 
 mod access_token;
+mod answer_token;
 mod cookies;
 mod extract;
 mod origin;
@@ -20,6 +21,7 @@ use crate::{
     storage::{Cipher, SecretKey},
 };
 
+pub use answer_token::{AnswerClaims, AnswerTokens};
 pub use cookies::Cookies;
 pub use extract::{Administrator, Authenticated, SignedIn};
 pub use origin::Origins;

@@ -7,10 +7,11 @@ use std::{
 
 use hearback_core::{
     Clock,
-    channel::Channel,
+    channel::{AnswerUrls, Channel},
     event::{Bus, Event, EventId, EventKind, Heard, Topic, Work},
+    feedback::Request,
     hub::{Channels, Hub, Parts},
-    id::Ids,
+    id::{Ids, UserId},
     person::Reader,
     store::Store,
 };
@@ -36,6 +37,16 @@ use super::{
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long events are kept: at the end the whole log is looked at.
 const RETENTION: Duration = Duration::from_hours(3650 * 24);
+
+/// Says where people answer: nobody here has a browser.
+#[derive(Debug)]
+struct Unlinked;
+
+impl AnswerUrls for Unlinked {
+    fn url(&self, request: &Request, _: UserId) -> String {
+        format!("http://localhost:8000/answer/{}", request.id)
+    }
+}
 
 /// One life of a server.
 #[derive(Debug)]
@@ -76,7 +87,7 @@ impl Server {
             channels,
             clock: clock.clone(),
             ids: Arc::new(Ids::seeded(clock, world.chance.bits())),
-            page_url: "http://localhost:8000/".into(),
+            answer_urls: Arc::new(Unlinked),
             send_timeout: SEND_TIMEOUT,
             event_retention: RETENTION,
             caller: Arc::new(Caller::new(life.clone())),

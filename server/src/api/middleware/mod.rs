@@ -7,6 +7,7 @@ mod errors;
 mod headers;
 
 use std::{
+    borrow::Cow,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -26,6 +27,8 @@ pub(super) use errors::Allowed;
 const REQUEST_ID: &str = "x-request-id";
 /// The longest id that is taken over from a caller.
 const REQUEST_ID_MAX: usize = 128;
+/// The longest part of an unknown path that is logged, in bytes: well below the length of what is secret in a path.
+const SEGMENT_LOGGED_MAX: usize = 64;
 
 /// An endpoint with all that surrounds it.
 pub(super) struct Surrounded<E> {
@@ -72,8 +75,11 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
             if let Ok(id) = HeaderValue::try_from(&id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
-            let path = pattern.as_deref().map_or(said.path.as_str(), |pattern| self.allowed.path(pattern));
-            log(&said.method, path, &response, started.elapsed());
+            let path = match pattern.as_deref() {
+                Some(pattern) => self.allowed.path(pattern).into(),
+                None => without_secrets(&said.path),
+            };
+            log(&said.method, &path, &response, started.elapsed());
             Ok(response)
         }
         .instrument(span)
@@ -132,6 +138,16 @@ fn pattern(result: &Result<Response>) -> Option<Arc<str>> {
     pattern.map(|pattern| pattern.0.clone())
 }
 
+/// A path that no operation has, as it may be logged: a link may be followed with a slash too many, and what is as long as
+/// the tokens in links is one.
+fn without_secrets(path: &str) -> Cow<'_, str> {
+    if path.split('/').all(|segment| segment.len() <= SEGMENT_LOGGED_MAX) {
+        return path.into();
+    }
+    let segments = path.split('/').map(|segment| if segment.len() <= SEGMENT_LOGGED_MAX { segment } else { "…" });
+    segments.collect::<Vec<_>>().join("/").into()
+}
+
 /// One line a call: neither headers nor bodies nor the query, which may hold what is secret.
 fn log(method: &Method, path: &str, response: &Response, took: Duration) {
     let ms = took.as_secs_f64() * 1000.0;
@@ -149,6 +165,20 @@ mod tests {
         let error = guarded(&endpoint, Request::default()).await.unwrap_err();
         let problem = error.downcast::<Problem>().unwrap();
         assert!(problem.kind() == ProblemKind::Internal && !problem.detail().contains("secret"));
+    }
+
+    #[test]
+    fn what_may_be_a_token_in_an_unknown_path_is_not_logged() {
+        let token = "A".repeat(98);
+        for (path, logged) in [
+            (format!("/answer/{token}/"), "/answer/…/"),
+            (format!("//answer//{token}"), "//answer//…"),
+            (format!("/answer%2F{token}"), "/…"),
+            ("/api/feedback/01a1fd71-fb60-7b2a-8c7e-000000000001/x".into(), ""),
+        ] {
+            let logged = if logged.is_empty() { path.as_str() } else { logged };
+            assert_eq!(without_secrets(&path), logged);
+        }
     }
 
     #[test]
