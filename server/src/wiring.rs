@@ -85,7 +85,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let channels = channels(&config, websocket.clone(), &clock, &storage)?;
     let allow = config.outbound_allow.clone();
     let caller = SignedCaller::new(storage.clone(), cipher, clock.clone(), allow, config.send_timeout);
-    let answer_tokens = Arc::new(AnswerTokens::new(&[secret.derive(ANSWER_LINK)], config.link("answer/")));
+    let answer_tokens = Arc::new(AnswerTokens::new(&[secret.derive(ANSWER_LINK)], config.link("")));
     let hub = Hub::new(HubParts {
         store: storage.clone(),
         bus,

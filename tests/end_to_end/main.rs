@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy lets only the test functions themselves unwrap")]
 
 mod addresses;
+mod answer_page;
 mod ask;
 mod auth;
 mod backups;

@@ -4,7 +4,7 @@
 //! set, each says that it was skipped; with `TEST_REQUIRE_SERVICES=1` it fails instead.
 
 mod account;
-mod browser;
+pub(crate) mod browser;
 mod cut;
 mod drafts;
 mod first_visit;

@@ -43,8 +43,8 @@ pub struct Outbound {
     pub id: Uuid,
     /// What is said.
     pub content: Content,
-    /// Where it can be answered in a browser, where it can be. Whoever has it answers in the person's name: it goes to their
-    /// address alone.
+    /// Where it can be answered in a browser, where it can be. At an address of the person's own, whoever has it answers in
+    /// their name; at one that the asker named, it leads to the sign-in.
     pub answer_url: Option<String>,
     /// The earlier message that it belongs below.
     pub thread: Option<Receipt>,
@@ -64,9 +64,14 @@ impl Outbound {
     }
 }
 
-/// Where a person answers a request in a browser. It is a port, since the link proves who follows it, and so is signed
+/// Where a request is answered in a browser. It is a port, since one of the links proves who follows it, and so is signed
 /// outside of core.
 pub trait AnswerUrls: fmt::Debug + Send + Sync + 'static {
-    /// The URL for one of the people asked. The same for the same request and person.
-    fn url(&self, request: &Request, person: UserId) -> String;
+    /// Where this person, who is asked, answers without signing in: for an address that is theirs. The same for the same
+    /// request and person.
+    fn personal(&self, request: &Request, person: UserId) -> String;
+
+    /// Where whoever is asked answers once they have signed in. It proves nothing, and so fits an address that may be
+    /// anybody's.
+    fn signed_in(&self, request: &Request) -> String;
 }

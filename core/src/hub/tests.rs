@@ -31,6 +31,16 @@ use world::{Pages, RETENTION, TOKEN, World, address, error};
 use DeliveryStatus::{Delivered, Failed, Queued, Read, Sending, Sent, Settled, Skipped, Unknown};
 
 #[tokio::test]
+async fn a_link_that_answers_in_somebodys_name_goes_to_no_address_that_the_asker_named() {
+    let world = World::plain();
+    let request = world.ask(json!({"to": ["ana"], "channels": [{"channel": "memory", "address": "group-1"}]})).await;
+    world.until(&request, &[Sent]).await;
+    let sent = world.channel.sent();
+    assert_eq!(sent[0].to.as_str(), "group-1");
+    assert_eq!(sent[0].what.answer_url, Some(format!("http://localhost:8000/#/requests/{}", request.id)));
+}
+
+#[tokio::test]
 async fn a_request_reaches_everybody_asked_with_a_link_to_it() {
     let world = World::plain();
     let request = world.ask(json!({})).await;

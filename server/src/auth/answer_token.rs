@@ -33,22 +33,22 @@ pub struct AnswerClaims {
 pub struct AnswerTokens {
     /// The key that signs, and those that did: all of them are believed.
     keys: Vec<hmac::Key>,
-    /// What a token is put behind.
-    page: String,
+    /// The address of the page at `/`, with a trailing slash.
+    hub: String,
 }
 
 impl std::fmt::Debug for AnswerTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AnswerTokens").field("page", &self.page).finish_non_exhaustive()
+        f.debug_struct("AnswerTokens").field("hub", &self.hub).finish_non_exhaustive()
     }
 }
 
 impl AnswerTokens {
-    /// Tokens under the first of these keys, for a page whose URLs begin with `page`. Those of the other keys, which were the
-    /// first once, are still believed.
+    /// Tokens under the first of these keys, in links to the hub at this address with a trailing slash. Those of the other
+    /// keys, which were the first once, are still believed.
     #[must_use]
-    pub fn new(keys: &[[u8; 32]], page: String) -> Self {
-        Self { keys: keys.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)).collect(), page }
+    pub fn new(keys: &[[u8; 32]], hub: String) -> Self {
+        Self { keys: keys.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)).collect(), hub }
     }
 
     /// The token of these claims: 98 characters that need no escape in a URL.
@@ -91,9 +91,13 @@ impl AnswerTokens {
 }
 
 impl AnswerUrls for AnswerTokens {
-    fn url(&self, request: &Request, person: UserId) -> String {
+    fn personal(&self, request: &Request, person: UserId) -> String {
         let claims = AnswerClaims { request: request.id, person, deadline: request.expires_at };
-        format!("{}{}", self.page, self.issue(claims))
+        format!("{}answer/{}", self.hub, self.issue(claims))
+    }
+
+    fn signed_in(&self, request: &Request) -> String {
+        format!("{}#/requests/{}", self.hub, request.id)
     }
 }
 
@@ -111,7 +115,7 @@ mod tests {
 
     fn tokens(keys: &[u8]) -> AnswerTokens {
         let keys: Vec<_> = keys.iter().map(|byte| [*byte; 32]).collect();
-        AnswerTokens::new(&keys, "https://hub.example/answer/".into())
+        AnswerTokens::new(&keys, "https://hub.example/".into())
     }
 
     #[test]

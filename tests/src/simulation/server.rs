@@ -43,8 +43,12 @@ const RETENTION: Duration = Duration::from_hours(3650 * 24);
 struct Unlinked;
 
 impl AnswerUrls for Unlinked {
-    fn url(&self, request: &Request, _: UserId) -> String {
-        format!("http://localhost:8000/answer/{}", request.id)
+    fn personal(&self, request: &Request, _: UserId) -> String {
+        self.signed_in(request)
+    }
+
+    fn signed_in(&self, request: &Request) -> String {
+        format!("http://localhost:8000/#/requests/{}", request.id)
     }
 }
 

@@ -43,8 +43,12 @@ pub(super) fn address(username: &str) -> Address {
 pub(super) struct Pages;
 
 impl AnswerUrls for Pages {
-    fn url(&self, request: &Request, person: UserId) -> String {
+    fn personal(&self, request: &Request, person: UserId) -> String {
         format!("http://localhost:8000/answer/{}/{person}", request.id)
+    }
+
+    fn signed_in(&self, request: &Request) -> String {
+        format!("http://localhost:8000/#/requests/{}", request.id)
     }
 }
 
