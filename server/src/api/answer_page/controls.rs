@@ -184,8 +184,8 @@ impl Drawing<'_> {
 
     fn choice(&mut self, options: &[ChoiceOption], multiple: bool) -> Control {
         let options = self.choices(VALUE, options.iter().map(|option| option.label().to_owned()));
-        let title = if multiple { "Choose one or more" } else { "Choose one" };
-        self.control(VALUE, title, Shape::Boxes { round: !multiple, options })
+        let control = self.control(VALUE, "Your choice", Shape::Boxes { round: !multiple, options });
+        Control { title: if multiple { "Choose one or more" } else { "Choose one" }.into(), ..control }
     }
 
     fn input(&mut self, min: Option<u32>, max: Option<u32>, pattern: Option<&str>) -> Control {

@@ -26,6 +26,7 @@ pub(super) struct Head {
     letters: String,
     prompt: String,
     context: String,
+    /// Whether it is urgent, and still open.
     urgent: bool,
     /// Who answers here.
     person: String,
@@ -126,7 +127,7 @@ impl Ended {
             Closing::Late(_) => "Your answer came too late",
         };
         Self {
-            head: Head::new(request, person),
+            head: Head { urgent: false, ..Head::new(request, person) },
             title,
             accepted: matches!(closing, Closing::Accepted),
             status: feedback::Status::as_str(ending.status()),

@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::posted::{Posted, VALUE};
 
-/// "24 November 2026, 09:30 UTC"
+/// "24 Nov 2026, 09:30 UTC"
 pub(super) fn moment(at: Timestamp) -> String {
     let moment = DateTime::from_timestamp_micros(at.micros()).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC);
-    moment.format("%-d %B %Y, %H:%M UTC").to_string()
+    moment.format("%-d %b %Y, %H:%M UTC").to_string()
 }
 
 /// "2 days": rounded down, so that nobody is promised more.
@@ -31,7 +31,7 @@ pub(super) fn span(span: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// "Approved by you on slack, 24 November 2026, 09:30 UTC"
+/// "Approved by you on slack, 24 Nov 2026, 09:30 UTC"
 pub(super) fn sentence(request: &Request, ending: &Ending, reader: UserId) -> String {
     let at = moment(ending.at());
     match ending {
@@ -179,7 +179,7 @@ mod tests {
         let approval = request(&json!({"kind": "approval"}));
         let you = Uuid::from_u128(7).into();
         let says = |request: &Request, ending: &Ending| sentence(request, ending, you);
-        let when = "24 November 2026, 09:30 UTC";
+        let when = "24 Nov 2026, 09:30 UTC";
         let cases = [
             (Ending::Answered(outcome(json!("approved"), Some(7))), format!("Approved by you on slack, {when}")),
             (Ending::Answered(outcome(json!("rejected"), Some(8))), format!("Rejected by ben on slack, {when}")),
