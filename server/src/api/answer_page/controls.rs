@@ -94,14 +94,14 @@ pub(super) fn controls(question: &Question, posted: &Posted, faults: &[FieldErro
         None if *question == Question::Approval => {}
         None => drop(places.insert(VALUE)),
     }
-    let (mut placed, mut elsewhere) = (Vec::new(), Vec::new());
+    let (mut told, mut elsewhere) = (Vec::new(), Vec::new());
     for fault in faults {
         match nearest(&places, &fault.field) {
-            Some(place) => placed.push((place, wording(fault))),
+            Some(place) => told.push((place, wording(fault))),
             None => elsewhere.push(wording(fault)),
         }
     }
-    let mut drawing = Drawing { posted, placed, drawn: 0, at_fault: Vec::new() };
+    let mut drawing = Drawing { posted, told, drawn: 0, at_fault: Vec::new() };
     let value = match question {
         Question::Approval => Vec::new(),
         Question::Choice { options, multiple } => vec![drawing.choice(options, *multiple)],
@@ -122,7 +122,9 @@ fn collect<'a>(field: &'a Field, places: &mut HashSet<&'a str>) {
             if field.path != VALUE {
                 places.insert(&field.path);
             }
-            fields.iter().for_each(|field| collect(field, places));
+            for field in fields {
+                collect(field, places);
+            }
         }
         _ => drop(places.insert(&field.path)),
     }
@@ -148,7 +150,8 @@ fn wording(fault: &FieldError) -> String {
 
 struct Drawing<'a> {
     posted: &'a Posted,
-    placed: Vec<(&'a str, String)>,
+    /// What is wrong, with the name of the control where it is told.
+    told: Vec<(&'a str, String)>,
     drawn: usize,
     at_fault: Vec<(String, String)>,
 }
@@ -158,7 +161,7 @@ impl Drawing<'_> {
     fn control(&mut self, name: &str, title: &str, shape: Shape) -> Control {
         self.drawn += 1;
         let id = format!("field-{}", self.drawn);
-        let told = self.placed.iter().filter(|(place, _)| *place == name).map(|(_, told)| told.as_str());
+        let told = self.told.iter().filter(|(place, _)| *place == name).map(|(_, told)| told.as_str());
         let error = told.collect::<Vec<_>>().join(" ");
         if !error.is_empty() {
             self.at_fault.push((id.clone(), title.to_owned()));

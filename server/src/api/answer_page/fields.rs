@@ -162,7 +162,7 @@ struct Describing<'s> {
     within: Vec<String>,
 }
 
-impl<'s> Describing<'s> {
+impl Describing<'_> {
     /// A group of the properties of a schema; `None` when there are too many.
     fn group(&mut self, path: &str, name: &str, schema: &Schema, required: bool, depth: usize) -> Option<Field> {
         let named = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -292,7 +292,7 @@ fn properties(schema: &Schema) -> Option<&Schema> {
     schema.get("properties").and_then(Value::as_object)
 }
 
-/// "releaseNotes_url" becomes "Release notes url".
+/// `releaseNotes_url` becomes "Release notes url".
 fn words(name: &str) -> String {
     let mut spaced = String::with_capacity(name.len() + 4);
     let mut after_small = false;

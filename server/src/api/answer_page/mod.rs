@@ -104,11 +104,11 @@ impl AnswerPageApi {
         token: Path<String>,
         posted: Posted,
     ) -> Page {
-        let taken = async {
+        let answered = async {
             let asked = self.asked(call, &token.0).await?;
             self.take(asked, &token.0, &posted).await
         };
-        taken.await.unwrap_or_else(refused)
+        answered.await.unwrap_or_else(refused)
     }
 }
 

@@ -230,9 +230,8 @@ fn fill(field: &Field, given: Option<&Value>, posted: &mut Posted) {
     let plain = || given.as_str().map_or_else(|| given.to_string(), str::to_owned);
     let items = || given.as_array().into_iter().flatten();
     match &field.kind {
-        Kind::Group(_) | Kind::Fixed(_) => {}
         Kind::Tick { .. } if *given == Value::Bool(true) => posted.add(path, TICKED),
-        Kind::Tick { .. } => {}
+        Kind::Group(_) | Kind::Fixed(_) | Kind::Tick { .. } => {}
         Kind::Select(options) => position(options, given).into_iter().for_each(|at| posted.add(path, at)),
         Kind::Checks(options) => {
             items().filter_map(|item| position(options, item)).for_each(|at| posted.add(path, at));

@@ -7,12 +7,16 @@ fn question(terms: Value) -> Question {
 }
 
 fn form(properties: Value, required: &[&str]) -> Question {
-    question(json!({"kind": "form", "schema": {"type": "object", "properties": properties, "required": required}}))
+    let mut schema = json!({"type": "object", "required": required});
+    schema["properties"] = properties;
+    question(json!({"kind": "form", "schema": schema}))
 }
 
 fn posted(pairs: &[(&str, &str)]) -> Posted {
     let mut posted = Posted::default();
-    pairs.iter().for_each(|(name, value)| posted.add(name, *value));
+    for (name, value) in pairs {
+        posted.add(name, *value);
+    }
     posted
 }
 
