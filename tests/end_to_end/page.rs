@@ -65,14 +65,14 @@ impl Browser {
         self.see_inbox().await;
     }
 
-    async fn fill_sign_in(&self, name: &str, password: &str) {
+    pub(crate) async fn fill_sign_in(&self, name: &str, password: &str) {
         self.see("[data-view=signin] #signin-form").await;
         self.fill("input[name=username]", name).await;
         self.fill("input[name=password]", password).await;
         self.click("#signin-form button[type=submit]").await;
     }
 
-    async fn see_inbox(&self) {
+    pub(crate) async fn see_inbox(&self) {
         self.see("[data-view=inbox]").await;
         self.see("#connection[data-state=online]").await;
     }

@@ -1,9 +1,13 @@
-//! A real browser whose scripts are switched off.
+//! A real browser: one whose scripts are switched off, and one that is signed in.
 
+use hearback::config::AnswerSignIn;
 use serde_json::json;
 
 use super::{link, now};
-use crate::{page::browser::Browser, server::TestServer};
+use crate::{
+    page::browser::Browser,
+    server::{PASSWORD, TestServer},
+};
 
 #[tokio::test]
 async fn an_approval_and_a_form_are_answered_without_a_script() {
@@ -59,4 +63,28 @@ async fn an_approval_and_a_form_are_answered_without_a_script() {
     assert_eq!(now(&agent, &form).await["outcome"]["value"], value);
     browser.reload().await;
     browser.close(&["responded with a status of 422"]).await;
+}
+
+#[tokio::test]
+async fn where_a_sign_in_is_required_the_page_leads_there_and_on_from_a_mail() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = TestServer::with(|config| config.answer_sign_in = AnswerSignIn::Required).await;
+    let ana = server.register("ana").await;
+    let request = ana.ask(&[&ana]).await;
+    let url = link(&server, &request, &ana).await;
+    browser.open(&url).await;
+    browser.read("h1", "Sign in to see this question").await;
+    browser.click("a[href='../']").await;
+    browser.fill_sign_in("ana", PASSWORD).await;
+    browser.see_inbox().await;
+    // A browser keeps the sign-in's cookies back on the way from another site, and sends them from there on.
+    browser.open(&format!("data:text/html,<a href='{url}'>Answer</a>")).await;
+    browser.click("a").await;
+    browser.read("h1", "Sign in to see this question").await;
+    browser.click("a[href='']").await;
+    browser.read(".prompt", "Deploy 1.4.2?").await;
+    browser.click("button[value=approved]").await;
+    browser.read("[data-ending=answered]", "Approved by you on the web").await;
+    assert_eq!(now(&ana, &request).await["outcome"]["by"]["username"], json!("ana"));
+    browser.close(&["responded with a status of 403"]).await;
 }
