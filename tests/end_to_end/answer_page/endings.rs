@@ -116,7 +116,7 @@ async fn who_comes_too_late_is_told_who_answered_and_keeps_what_was_typed() {
     let closed = ["Answered by ana over the API", "<dt dir=\"auto\">Number</dt>"];
     open(&url).await.shows(200, &closed).shows(200, &["This question is closed"]).lacks(&["<form", "<button"]);
     let late = send(&url, &page, &[("value.n", "5"), ("comment", "mine")]).await;
-    late.shows(409, &closed).shows(409, &["too late", "n: 5\nmine"]).lacks(&["<form"]);
+    late.shows(409, &closed).shows(409, &["too late", "Number: 5\nmine"]).lacks(&["<form"]);
     send(&url, &page, &[("value.n", "five")]).await.shows(409, &closed);
     let kept = ["accepted api {\"n\":4}", "late web {\"n\":5}", "late web {\"value.n\":[\"five\"]}"];
     assert_eq!(responses(&ana, &request).await, kept);

@@ -9,9 +9,12 @@ use hearback_core::{
     feedback::{ChoiceOption, Ending, Outcome, Question, Request, Source},
     id::UserId,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::posted::{Posted, VALUE};
+use super::{
+    posted::{Posted, VALUE},
+    values,
+};
 
 /// "24 Nov 2026, 09:30 UTC"
 pub(super) fn moment(at: Timestamp) -> String {
@@ -82,14 +85,18 @@ pub(super) fn tone(request: &Request, ending: &Ending) -> &'static str {
 pub(super) fn value(question: &Question, outcome: &Outcome) -> Vec<(String, String)> {
     match (question, &outcome.value) {
         (Question::Approval, _) => Vec::new(),
-        (Question::Form { schema }, Value::Object(fields)) => {
-            let title = |name: &str| schema.get("properties")?.get(name)?.get("title")?.as_str();
-            let named = fields.iter();
-            named.map(|(name, part)| (title(name).unwrap_or(name).to_owned(), plain(question, part))).collect()
-        }
+        (_, Value::Object(fields)) => named(question, fields),
         (_, _) if outcome.source == Source::OnExpiry => Vec::new(),
         (_, value) => vec![(String::new(), plain(question, value))],
     }
+}
+
+/// The parts of a form's value, by the titles of the schema.
+fn named(question: &Question, fields: &Map<String, Value>) -> Vec<(String, String)> {
+    let schema = if let Question::Form { schema } = question { schema.get("properties") } else { None };
+    let title = |name: &str| schema?.get(name)?.get("title")?.as_str();
+    let parts = fields.iter();
+    parts.map(|(name, part)| (title(name).unwrap_or(name).to_owned(), plain(question, part))).collect()
 }
 
 /// A value in words: labels where options have them.
@@ -108,30 +115,20 @@ fn plain(question: &Question, value: &Value) -> String {
     }
 }
 
-/// What was sent and not counted, to be read and copied by who wrote it.
+/// What was sent and not counted, to be read and copied by who wrote it: as it was understood, else as it was typed.
 pub(super) fn sent(question: &Question, posted: &Posted) -> String {
-    let value = match question {
-        Question::Approval | Question::Choice { .. } => {
-            super::values::read(question, posted).map(|value| plain(question, &value)).unwrap_or_default()
+    let parts: Vec<(String, String)> = match (values::read(question, posted), posted.raw_value()) {
+        (Ok(Value::Object(fields)), _) => named(question, &fields),
+        (Ok(value), _) => vec![(String::new(), plain(question, &value))],
+        (Err(_), Value::Object(typed)) => {
+            let typed = typed.iter().map(|(name, texts)| (name.trim_start_matches(VALUE), plain(question, texts)));
+            typed.map(|(name, text)| (name.trim_start_matches('.').to_owned(), text)).collect()
         }
-        Question::Input { .. } => posted.one(VALUE).to_owned(),
-        Question::Form { .. } => match posted.raw_value() {
-            Value::Object(fields) => {
-                let lines = fields.iter().map(|(name, texts)| {
-                    let name = name.strip_prefix(VALUE).unwrap_or(name).trim_start_matches('.');
-                    (name.to_owned(), plain(question, texts))
-                });
-                let said = lines.filter(|(_, text)| !text.is_empty());
-                said.map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("\n")
-            }
-            _ => String::new(),
-        },
+        (Err(_), _) => Vec::new(),
     };
-    [value, posted.comment().unwrap_or_default()]
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n")
+    let said = parts.into_iter().filter(|(_, text)| !text.is_empty());
+    let said = said.map(|(name, text)| if name.is_empty() { text } else { format!("{name}: {text}") });
+    said.chain(posted.comment()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -209,6 +206,22 @@ mod tests {
         let names: Vec<_> = shown.iter().map(|(name, text)| format!("{name}={text}")).collect();
         assert_eq!(names[..2], ["Number=3", "sure=yes"]);
         assert!(names[2].starts_with("x={\n"));
+    }
+
+    #[test]
+    fn what_came_too_late_is_shown_as_it_was_meant_or_as_it_was_typed() {
+        let schema = json!({"type": "object", "properties": {
+            "n": {"type": "integer", "title": "Number"}, "size": {"enum": ["small", "large"]},
+        }});
+        let form = request(&json!({"kind": "form", "schema": schema})).terms.question;
+        let posted = |text: &str| Posted::read(text.as_bytes());
+        let meant = sent(&form, &posted("form=f&value.n=5&value.size=1&comment=mine"));
+        assert_eq!(meant, "Number: 5\nsize: large\nmine");
+        assert_eq!(sent(&form, &posted("form=f&value.n=five&value.size=")), "n: five");
+        let input = request(&json!({"kind": "input"})).terms.question;
+        assert_eq!(sent(&input, &posted("form=f&value=two%0D%0Alines")), "two\nlines");
+        let approval = request(&json!({"kind": "approval"})).terms.question;
+        assert_eq!(sent(&approval, &posted("value=approved&comment=go")), "approved\ngo");
     }
 
     #[test]
