@@ -29,7 +29,7 @@ async fn only_the_person_asked_sees_the_question_where_a_sign_in_is_required() {
     let url = link(&server, &request, &ana).await;
     let (own, other) = (cookies(&server, &ana).await, cookies(&server, &ben).await);
     let form = page(call(Method::GET, &url).header("Cookie", &own)).await;
-    form.shows(200, &["Deploy 1.4.2?"]);
+    form.shows(200, &["Deploy 1.4.2?"]).lacks(&["do not pass it on"]);
     let fields = [("form", form.form().unwrap()), ("value", "approved")];
     let origin = server.url();
 
@@ -70,7 +70,7 @@ async fn without_it_nobody_needs_to_sign_in_and_another_sign_in_changes_nothing(
     let other = cookies(&server, &ben).await;
     page(call(Method::GET, &url).header("Cookie", other))
         .await
-        .shows(200, &["You answer as <strong dir=\"auto\">ana</strong>"]);
+        .shows(200, &["You answer as <strong dir=\"auto\">ana</strong>", "do not pass it on"]);
     send(&url, &open(&url).await, &[("value", "approved")]).await.shows(200, &["Thank you"]);
     assert_eq!(now(&ana, &request).await["outcome"]["by"]["username"], json!("ana"));
 }

@@ -188,7 +188,12 @@ impl AnswerPageApi {
         }
         let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         let form = digest::random_text();
-        Page::new(status, &Question::new(request, person, self.0.clock.now(), form, posted, faults))
+        let question = Question::new(request, person, self.0.clock.now(), form, posted, faults);
+        let question = match self.0.config.answer_sign_in {
+            AnswerSignIn::Off => question,
+            AnswerSignIn::Required => question.behind_sign_in(),
+        };
+        Page::new(status, &question)
     }
 }
 

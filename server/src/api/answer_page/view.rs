@@ -56,6 +56,8 @@ impl Head {
 #[template(path = "question.html")]
 pub(super) struct Question {
     head: Head,
+    /// Whether the link alone is enough to answer.
+    is_key: bool,
     /// The form's own random text.
     form: String,
     deadline: String,
@@ -80,6 +82,7 @@ impl Question {
         let Controls { value, comment, at_fault, elsewhere } = controls(question, posted, faults);
         Self {
             head: Head::new(request, person),
+            is_key: true,
             form,
             deadline: words::moment(request.expires_at),
             left: words::span(request.expires_at.since(now)),
@@ -89,6 +92,11 @@ impl Question {
             at_fault,
             elsewhere,
         }
+    }
+
+    /// The same page where a sign-in is required besides.
+    pub(super) fn behind_sign_in(self) -> Self {
+        Self { is_key: false, ..self }
     }
 }
 
