@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     account::AccountStore,
     api::{idempotency::Running, problem::Problem},
-    auth::Auth,
+    auth::{AnswerTokens, Auth},
     config::Config,
     limits::Counts,
     storage::{Cipher, Secrets},
@@ -39,6 +39,8 @@ pub struct Parts {
     pub hub: Arc<Hub>,
     /// The channel over open sockets.
     pub websocket: Arc<Websocket>,
+    /// The links to the answer page.
+    pub answer_tokens: Arc<AnswerTokens>,
     /// Cancelled when the hub begins to stop.
     pub stopping: CancellationToken,
     /// The metrics, where they are collected.
@@ -73,6 +75,8 @@ pub struct App {
     pub callbacks: TaskTracker,
     /// Who calls.
     pub auth: Auth,
+    /// The links to the answer page.
+    pub answer_tokens: Arc<AnswerTokens>,
     /// The idempotency keys whose first call is still running.
     pub running: Running,
     /// Cancelled when the hub begins to stop.
@@ -88,8 +92,21 @@ impl App {
     ///
     /// When passwords cannot be hashed on this machine.
     pub fn new(parts: Parts) -> Result<Arc<Self>> {
-        let Parts { config, secrets, clock, ids, accounts, store, counts, limits, hub, websocket, stopping, metrics } =
-            parts;
+        let Parts {
+            config,
+            secrets,
+            clock,
+            ids,
+            accounts,
+            store,
+            counts,
+            limits,
+            hub,
+            websocket,
+            answer_tokens,
+            stopping,
+            metrics,
+        } = parts;
         let cipher = Arc::new(Cipher::new(&secrets));
         let auth = Auth::new(&config, &secrets, cipher, accounts.clone(), clock.clone(), ids.clone(), counts)?;
         Ok(Arc::new(Self {
@@ -106,6 +123,7 @@ impl App {
             streams: TaskTracker::new(),
             callbacks: TaskTracker::new(),
             auth,
+            answer_tokens,
             running: Running::default(),
             stopping,
             metrics,

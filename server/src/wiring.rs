@@ -31,6 +31,7 @@ use crate::{
     account::AccountStore,
     api,
     app::{App, Parts as AppParts},
+    auth::AnswerTokens,
     callbacks::SignedCaller,
     commands::{Migration, welcome},
     config::Config,
@@ -47,6 +48,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// The name of the channel over open sockets.
 const WEBSOCKET: &str = "websocket";
+
+/// What the key is derived for that signs links to the answer page.
+const ANSWER_LINK: &str = "answer link";
 
 /// A hub that is running.
 pub struct Running {
@@ -90,13 +94,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
     let channels = channels(&config, websocket.clone(), &clock, &storage)?;
     let allow = config.outbound_allow.clone();
     let caller = SignedCaller::new(storage.clone(), cipher, clock.clone(), allow, config.send_timeout);
+    let answer_tokens = Arc::new(AnswerTokens::new(&secrets.derive(ANSWER_LINK), config.link("")));
     let hub = Hub::new(HubParts {
         store: storage.clone(),
         bus,
         channels,
         clock: clock.clone(),
         ids: ids.clone(),
-        page_url: config.link(""),
+        answer_urls: answer_tokens.clone(),
         send_timeout: config.send_timeout,
         event_retention: Duration::from_hours(24 * u64::from(config.event_retention_days)),
         caller: Arc::new(caller),
@@ -114,6 +119,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         limits,
         hub: hub.clone(),
         websocket,
+        answer_tokens,
         stopping: stopping.clone(),
         metrics,
     })?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use hearback::{
     ask,
     commands::PLUGIN_SECRET,
-    config::{Config, KEYS, Loaded, LogFormat, Origin, Problem, Registration, Sources},
+    config::{AnswerSignIn, Config, KEYS, Loaded, LogFormat, Origin, Problem, Registration, Sources},
 };
 use hearback_core::error::FieldError;
 use serde_json::{Value, json};
@@ -104,6 +104,7 @@ fn every_setting_can_come_from_the_file() {
         path_prefix = "hub/"
         cors_origins = ["https://a.example", "https://b.example:8443"]
         registration = "closed"
+        answer_sign_in = "required"
         access_token_minutes = 5
         refresh_token_days = 30
         event_retention_days = 90
@@ -128,6 +129,7 @@ fn every_setting_can_come_from_the_file() {
     assert_eq!(config.link("docs"), "https://ask.example.org/hub/docs");
     assert_eq!(config.cors_origins, ["https://a.example", "https://b.example:8443"]);
     assert_eq!(config.registration, Registration::Closed);
+    assert_eq!(config.answer_sign_in, AnswerSignIn::Required);
     assert_eq!(config.outbound_allow.to_string(), "127.0.0.0/8,fd00::/8");
     assert_eq!((config.rate_limit_user, config.rate_limit_session), (60, 20));
     assert_eq!((config.rate_limit_channel, config.rate_limit_login), (0, 5));

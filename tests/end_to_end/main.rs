@@ -5,6 +5,7 @@
 
 mod accounts;
 mod addresses;
+mod answer_page;
 mod ask;
 mod auth;
 mod backups;

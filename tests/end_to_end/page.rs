@@ -4,7 +4,7 @@
 //! set, each says that it was skipped; with `TEST_REQUIRE_SERVICES=1` it fails instead.
 
 mod account;
-mod browser;
+pub(crate) mod browser;
 mod cut;
 mod documentation;
 mod drafts;
@@ -66,14 +66,14 @@ impl Browser {
         self.see_inbox().await;
     }
 
-    async fn fill_sign_in(&self, name: &str, password: &str) {
+    pub(crate) async fn fill_sign_in(&self, name: &str, password: &str) {
         self.see("[data-view=signin] #signin-form").await;
         self.fill("input[name=username]", name).await;
         self.fill("input[name=password]", password).await;
         self.click("#signin-form button[type=submit]").await;
     }
 
-    async fn see_inbox(&self) {
+    pub(crate) async fn see_inbox(&self) {
         self.see("[data-view=inbox]").await;
         self.see("#connection[data-state=online]").await;
     }

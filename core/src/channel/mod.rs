@@ -23,7 +23,7 @@ pub use connect::Connect;
 pub use inbox::{Connection, Inbound, Inbox, Recorded, Reply};
 pub use memory::{MemoryAdapter, MemoryChannel, Sent};
 pub use name::{Address, ChannelName, NameError, Receipt};
-pub use outbound::{Content, Outbound};
+pub use outbound::{AnswerUrls, Content, Outbound};
 pub use registry::{Adapter, Adapters, Parts, read_settings};
 
 use crate::{

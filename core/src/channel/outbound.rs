@@ -1,10 +1,10 @@
 //! What goes out over a channel.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::{channel::Receipt, clock::Timestamp, feedback::Request, person::UserRef, secret::Secret};
+use crate::{channel::Receipt, clock::Timestamp, feedback::Request, id::UserId, person::UserRef, secret::Secret};
 
 /// What is said.
 #[derive(Clone, Debug)]
@@ -43,7 +43,8 @@ pub struct Outbound {
     pub id: Uuid,
     /// What is said.
     pub content: Content,
-    /// Where it can be answered in a browser, where it can be.
+    /// Where it can be answered in a browser, where it can be. At an address of the person's own, whoever has it answers in
+    /// their name; at one that the asker named, it leads to the sign-in.
     pub answer_url: Option<String>,
     /// The earlier message that it belongs below.
     pub thread: Option<Receipt>,
@@ -61,4 +62,16 @@ impl Outbound {
             Content::Code { .. } => "",
         }
     }
+}
+
+/// Where a request is answered in a browser. It is a port, since one of the links proves who follows it, and so is signed
+/// outside of core.
+pub trait AnswerUrls: fmt::Debug + Send + Sync + 'static {
+    /// Where this person, who is asked, answers without signing in: for an address that is theirs. The same for the same
+    /// request and person.
+    fn personal(&self, request: &Request, person: UserId) -> String;
+
+    /// Where whoever is asked answers once they have signed in. It proves nothing, and so fits an address that may be
+    /// anybody's.
+    fn signed_in(&self, request: &Request) -> String;
 }

@@ -185,10 +185,22 @@ impl Hub {
     fn question(&self, delivery: &Delivery, request: &Arc<Request>, locale: Option<Locale>) -> Outbound {
         let asked = request.terms.to.iter().find(|person| person.id == delivery.user_id);
         let person = asked.cloned().unwrap_or_else(|| UserRef { id: delivery.user_id, username: String::new() });
+        // An address that the asker named may be a group's, or the asker's own: a link that answers in the person's name would
+        // let anybody there do so.
+        let named = request
+            .terms
+            .channels
+            .iter()
+            .any(|step| step.channel == delivery.channel && step.address.as_ref() == Some(&delivery.address));
+        let answer_url = if named {
+            self.answer_urls.signed_in(request)
+        } else {
+            self.answer_urls.personal(request, delivery.user_id)
+        };
         Outbound {
             id: delivery.id.uuid(),
             content: Content::Request { request: request.clone(), person },
-            answer_url: Some(self.request_url(request.id)),
+            answer_url: Some(answer_url),
             thread: None,
             locale: locale.map(|locale| locale.to_string()),
         }

@@ -59,6 +59,7 @@ pub use respond::{Answer, Responded};
 
 use crate::{
     callback::CallbackCaller,
+    channel::AnswerUrls,
     clock::{Clock, Timestamp},
     error::Result,
     event::Bus,
@@ -99,8 +100,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<Ids>,
-    /// The page's address with a trailing slash; a request's own is below it.
-    pub page_url: String,
+    /// Where people answer in a browser.
+    pub answer_urls: Arc<dyn AnswerUrls>,
     /// How long a send may take before it counts as hanging.
     pub send_timeout: Duration,
     /// How long events stay in the log.
@@ -129,7 +130,7 @@ pub struct Hub {
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     server: ServerId,
-    page_url: String,
+    answer_urls: Arc<dyn AnswerUrls>,
     lease: Duration,
     event_retention: Duration,
     call_timeout: Duration,
@@ -170,7 +171,7 @@ impl Hub {
             clock: parts.clock,
             server: parts.ids.next(),
             ids: parts.ids,
-            page_url: parts.page_url,
+            answer_urls: parts.answer_urls,
             lease: parts.send_timeout * CALLS_OF_A_LEASE + LEASE_MARGIN,
             event_retention: parts.event_retention,
             call_timeout: parts.send_timeout,
@@ -229,12 +230,6 @@ impl Hub {
     pub async fn cancel(&self, id: RequestId) -> Result<Option<Ended>> {
         let _wake = OnDrop(|| self.note_ending(true));
         self.store.cancel(id, self.clock.now()).await
-    }
-
-    /// Where a person sees a request in their browser.
-    #[must_use]
-    pub fn request_url(&self, id: RequestId) -> String {
-        format!("{}#/requests/{id}", self.page_url)
     }
 
     /// Sleeps until there may be work: told so, at `due`, or after [`POLL`] at the latest. Says whether to stop.

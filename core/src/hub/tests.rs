@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{Answer, ChannelState, Channels, CreateError, Hub, Parts, Responded};
 use crate::{
     Clock, Error, ErrorKind, Timestamp,
-    channel::{Address, Capabilities, Channel, Connection, Content, Inbound, Inbox, MemoryChannel},
+    channel::{Address, AnswerUrls, Capabilities, Channel, Connection, Content, Inbound, Inbox, MemoryChannel},
     clock::ManualClock,
     event::Bus,
     feedback::{Delivery, DeliveryState, DeliveryStatus, Draft, Request, Source, Status, Verdict},
@@ -28,9 +28,19 @@ use crate::{
     store::{Created, Ended, Idempotency, MemoryStore, Store},
 };
 
-use world::{RETENTION, TOKEN, World, address, error};
+use world::{Pages, RETENTION, TOKEN, World, address, error};
 
 use DeliveryStatus::{Delivered, Failed, Queued, Read, Sending, Sent, Settled, Skipped, Unknown};
+
+#[tokio::test]
+async fn a_link_that_answers_in_somebodys_name_goes_to_no_address_that_the_asker_named() {
+    let world = World::plain();
+    let request = world.ask(json!({"to": ["ana"], "channels": [{"channel": "memory", "address": "group-1"}]})).await;
+    world.until(&request, &[Sent]).await;
+    let sent = world.channel.sent();
+    assert_eq!(sent[0].to.as_str(), "group-1");
+    assert_eq!(sent[0].what.answer_url, Some(format!("http://localhost:8000/#/requests/{}", request.id)));
+}
 
 #[tokio::test]
 async fn a_request_reaches_everybody_asked_with_a_link_to_it() {
@@ -40,8 +50,12 @@ async fn a_request_reaches_everybody_asked_with_a_link_to_it() {
     let mut sent = world.channel.sent();
     sent.sort_by(|one, other| one.to.cmp(&other.to));
     assert_eq!(sent.iter().map(|sent| sent.to.as_str()).collect::<Vec<_>>(), ["at-ana", "at-ben"]);
-    assert_eq!(sent[0].what.answer_url, Some(format!("http://localhost:8000/#/requests/{}", request.id)));
-    assert!(matches!(&sent[0].what.content, Content::Request { person, .. } if person.username == "ana"));
+    for (sent, asked) in sent.iter().zip(&request.terms.to) {
+        let Content::Request { person, .. } = &sent.what.content else { panic!("{sent:?}") };
+        assert_eq!(person, asked);
+        let own = format!("http://localhost:8000/answer/{}/{}", request.id, asked.id);
+        assert_eq!(sent.what.answer_url, Some(own), "a link of their own");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Bodies that operations read: [`Body`] for JSON, [`Form`] for URL-encoded forms, [`read_bytes`] for any other.
+//! Bodies that operations read: [`Body`] for JSON, [`Form`] for URL-encoded forms, [`read`] and [`read_bytes`] for any other.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const THROWN_AWAY_MAX: usize = 8 * BODY_MAX;
 const THROWN_AWAY_WITHIN: Duration = Duration::from_secs(2);
 
 const JSON: &str = "application/json";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A body of JSON.
 #[derive(Debug)]
@@ -71,7 +71,8 @@ impl<T: DeserializeOwned> Form<T> {
     }
 }
 
-async fn read(request: &Request, body: &mut RequestBody, content_type: &str) -> Result<Bytes, Problem> {
+/// The body, if it is of this content type and not too large.
+pub(super) async fn read(request: &Request, body: &mut RequestBody, content_type: &str) -> Result<Bytes, Problem> {
     let found = request.content_type();
     let essence = found.map(|found| found.split(';').next().unwrap_or_default().trim());
     if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case(content_type)) {

@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod answer;
+pub mod answer_page;
 mod asset;
 pub mod auth;
 pub mod body;
@@ -58,6 +59,7 @@ type Operations = (
     preferences::PreferencesApi,
     limits::LimitsApi,
     feedback::FeedbackApi,
+    answer_page::AnswerPageApi,
     stream::StreamApi,
     channels::ChannelsApi,
     callbacks::CallbacksApi,
@@ -76,6 +78,7 @@ fn operations(app: &Arc<App>) -> Operations {
         preferences::PreferencesApi(app()),
         limits::LimitsApi(app()),
         feedback::FeedbackApi(app()),
+        answer_page::AnswerPageApi(app()),
         stream::StreamApi(app()),
         channels::ChannelsApi(app()),
         callbacks::CallbacksApi(app()),

@@ -4,7 +4,7 @@
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
-use super::{callbacks, schema};
+use super::{answer_page, callbacks, schema};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -52,13 +52,14 @@ fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
         list.into_iter().flatten().any(|parameter| parameter["in"] == place)
     };
     let called_back = path == callbacks::PATH;
+    let by_link = path == answer_page::PATH;
     let streams = operation["responses"]["200"]["content"].get("text/event-stream").is_some();
     let (body, object, query) = (operation.contains_key("requestBody"), path.contains('{'), parameter("query"));
     let header = parameter("header");
     let impossible = [
         ("400", !(body || object || query || header)),
         ("401", public && !body && !called_back),
-        ("403", public && (reads || called_back)),
+        ("403", public && (reads && !by_link || called_back)),
         ("404", !(object || body)),
         ("409", reads || method == "delete" || called_back || !(body || object)),
         ("410", called_back || !(streams || body && object)),

@@ -138,6 +138,12 @@ impl Problem {
         self.0.kind
     }
 
+    /// A header that its answer has.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// The sentence for people.
     #[must_use]
     pub fn detail(&self) -> &str {

@@ -1,6 +1,7 @@
 //! Who calls: passwords, access and refresh tokens, service tokens, the page's cookies, and the origins of its pages.
 
 mod access_token;
+mod answer_token;
 mod attempts;
 mod cookies;
 mod extract;
@@ -25,6 +26,7 @@ use crate::{
     storage::{Cipher, Secrets},
 };
 
+pub use answer_token::{AnswerClaims, AnswerTokens};
 pub use attempts::Attempts;
 pub use cookies::Cookies;
 pub use extract::{Administrator, Authenticated, SignedIn};

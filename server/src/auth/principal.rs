@@ -262,6 +262,20 @@ impl Auth {
         }))
     }
 
+    /// The person who is signed in on the page in the browser that calls. A form that is sent without a script cannot repeat
+    /// the CSRF cookie in a header: what changes something must come from a known origin, and hold what no other page knows.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated`, or `origin`.
+    pub async fn person_in_browser(&self, method: &Method, headers: &HeaderMap) -> Result<Person, Problem> {
+        let token = cookies::cookie(headers, cookies::ACCESS).ok_or_else(|| Problem::unauthenticated(NOBODY))?;
+        if !is_safe(method) {
+            self.origins.require_known(headers)?;
+        }
+        self.person(token, Via::Cookie).await
+    }
+
     /// Refuses a call with cookies that does not come from the page: of a known origin, repeating the CSRF cookie.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, LogFormat, Registration, values};
+use super::{AnswerSignIn, Config, LogFormat, Registration, values};
 use crate::storage::{Migrate, is_postgres};
 
 /// The key whose default follows other keys.
@@ -149,6 +149,18 @@ pub const KEYS: &[Key] = &[
                 Registration::Auto => format!("auto: {word}"),
                 Registration::Open | Registration::Closed => word.into(),
             }
+        },
+    ),
+    Key::new(
+        "ANSWER_SIGN_IN",
+        "off (a link to the answer page is enough to answer), required (the person asked is signed in in that browser too)",
+        |config, text| {
+            const WORDS: [(&str, AnswerSignIn); 2] = [("off", AnswerSignIn::Off), ("required", AnswerSignIn::Required)];
+            values::word(text, &WORDS).map(|answer_sign_in| config.answer_sign_in = answer_sign_in)
+        },
+        |config| match config.answer_sign_in {
+            AnswerSignIn::Off => "off".into(),
+            AnswerSignIn::Required => "required".into(),
         },
     ),
     Key::new(

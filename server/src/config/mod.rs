@@ -38,6 +38,16 @@ pub enum Registration {
     Auto,
 }
 
+/// To whom the answer page shows a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerSignIn {
+    /// To whoever follows the link.
+    #[default]
+    Off,
+    /// To whoever follows it in a browser in which the person asked is signed in.
+    Required,
+}
+
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -67,6 +77,8 @@ pub struct Config {
     pub path_prefix: String,
     /// Who may make an account.
     pub registration: Registration,
+    /// Whether a link to the answer page needs a sign-in besides.
+    pub answer_sign_in: AnswerSignIn,
     /// Other origins whose pages may call the API, as browsers write them.
     pub cors_origins: Vec<String>,
     /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
@@ -113,6 +125,7 @@ impl Default for Config {
             public_url: values::public_url_of(bind, ""),
             path_prefix: String::new(),
             registration: Registration::default(),
+            answer_sign_in: AnswerSignIn::default(),
             cors_origins: Vec::new(),
             log_level: "info".into(),
             log_format: LogFormat::default(),

@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// A browser with its driver; both end with it, also when the test panics.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     client: Client,
     _driver: Driver,
 }
@@ -40,7 +40,16 @@ struct Driver {
 
 impl Browser {
     /// A new browser; `None` when this machine has none, which is said.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
+        Self::with(json!({})).await
+    }
+
+    /// A new browser in which no page's script runs; the driver's own do.
+    pub(crate) async fn without_scripts() -> Option<Self> {
+        Self::with(json!({"profile.managed_default_content_settings.javascript": 2})).await
+    }
+
+    async fn with(preferences: Value) -> Option<Self> {
         let (driver, chromium) = programs()?;
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
@@ -58,7 +67,7 @@ impl Browser {
             &format!("--user-data-dir={}", profile.path().display()),
         ];
         let wanted: Map<_, _> = [
-            ("goog:chromeOptions".into(), json!({"binary": chromium, "args": arguments})),
+            ("goog:chromeOptions".into(), json!({"binary": chromium, "args": arguments, "prefs": preferences})),
             ("goog:loggingPrefs".into(), json!({"browser": "ALL"})),
         ]
         .into_iter()
@@ -69,21 +78,21 @@ impl Browser {
         Some(Self { client: client.expect("a browser"), _driver: driver })
     }
 
-    pub(super) async fn open(&self, url: &str) {
+    pub(crate) async fn open(&self, url: &str) {
         self.client.goto(url).await.unwrap();
     }
 
-    pub(super) async fn reload(&self) {
+    pub(crate) async fn reload(&self) {
         self.client.refresh().await.unwrap();
     }
 
     /// Waits until an element is there and can be seen.
-    pub(super) async fn see(&self, css: &str) {
+    pub(crate) async fn see(&self, css: &str) {
         self.until(&format!("{css} to be seen"), async || self.find(css).await?.is_displayed().await).await;
     }
 
     /// Waits until no such element can be seen.
-    pub(super) async fn see_gone(&self, css: &str) {
+    pub(crate) async fn see_gone(&self, css: &str) {
         let gone = async || {
             for element in self.client.find_all(Locator::Css(css)).await? {
                 if element.is_displayed().await? {
@@ -96,30 +105,30 @@ impl Browser {
     }
 
     /// Waits until an element's visible text holds `part`.
-    pub(super) async fn read(&self, css: &str, part: &str) {
+    pub(crate) async fn read(&self, css: &str, part: &str) {
         let read = async || Ok(self.find(css).await?.text().await?.contains(part));
         self.until(&format!("{part:?} in {css}"), read).await;
     }
 
     /// The visible text of an element.
-    pub(super) async fn text(&self, css: &str) -> String {
+    pub(crate) async fn text(&self, css: &str) -> String {
         self.see(css).await;
         self.find(css).await.unwrap().text().await.unwrap()
     }
 
     /// What stands in a field.
-    pub(super) async fn value(&self, css: &str) -> String {
+    pub(crate) async fn value(&self, css: &str) -> String {
         self.see(css).await;
         self.find(css).await.unwrap().prop("value").await.unwrap().unwrap_or_default()
     }
 
     /// How many such elements there are, seen or not.
-    pub(super) async fn count(&self, css: &str) -> usize {
+    pub(crate) async fn count(&self, css: &str) -> usize {
         self.client.find_all(Locator::Css(css)).await.unwrap().len()
     }
 
     /// Scrolls to an element and clicks as a person does: what is covered or moving cannot be clicked yet.
-    pub(super) async fn click(&self, css: &str) {
+    pub(crate) async fn click(&self, css: &str) {
         // What lies below the sticky head is in view for the driver, which then does not scroll.
         let scroll = "arguments[0].scrollIntoView({block: 'center'})";
         let click = async || {
@@ -131,7 +140,7 @@ impl Browser {
     }
 
     /// Types into a field, instead of what stands there.
-    pub(super) async fn fill(&self, css: &str, text: &str) {
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
         self.see(css).await;
         let field = self.find(css).await.unwrap();
         field.clear().await.unwrap();
@@ -139,25 +148,25 @@ impl Browser {
     }
 
     /// Chooses an option by its words.
-    pub(super) async fn choose(&self, css: &str, label: &str) {
+    pub(crate) async fn choose(&self, css: &str, label: &str) {
         self.see(css).await;
         self.find(css).await.unwrap().select_by_label(label).await.unwrap();
     }
 
     /// Whether a box is ticked.
-    pub(super) async fn ticked(&self, css: &str) -> bool {
+    pub(crate) async fn ticked(&self, css: &str) -> bool {
         self.see(css).await;
         self.find(css).await.unwrap().is_selected().await.unwrap()
     }
 
     /// Runs a script in the page.
-    pub(super) async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.unwrap()
     }
 
     /// Ends the test: nothing broke the page's policy, and no script failed. Answers that the browser writes down as
     /// failed loads may only be those that the test provoked.
-    pub(super) async fn close(self, provoked: &[&str]) {
+    pub(crate) async fn close(self, provoked: &[&str]) {
         let entries = self.client.issue_cmd(ConsoleLog).await.unwrap();
         let bad = entries.as_array().unwrap().iter().filter(|entry| {
             let message = entry["message"].as_str().unwrap();

@@ -7,10 +7,11 @@ use std::{
 
 use hearback_core::{
     Clock,
-    channel::Channel,
+    channel::{AnswerUrls, Channel},
     event::{Bus, Event, EventId, EventKind, Heard, Topic, Work},
+    feedback::Request,
     hub::{Channels, Hub, Parts},
-    id::Ids,
+    id::{Ids, UserId},
     limits::Unlimited,
     person::Reader,
     store::Store,
@@ -37,6 +38,20 @@ use super::{
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long events are kept: at the end the whole log is looked at.
 const RETENTION: Duration = Duration::from_hours(3650 * 24);
+
+/// Says where people answer: nobody here has a browser.
+#[derive(Debug)]
+struct Unlinked;
+
+impl AnswerUrls for Unlinked {
+    fn personal(&self, request: &Request, _: UserId) -> String {
+        self.signed_in(request)
+    }
+
+    fn signed_in(&self, request: &Request) -> String {
+        format!("http://localhost:8000/#/requests/{}", request.id)
+    }
+}
 
 /// One life of a server.
 #[derive(Debug)]
@@ -77,7 +92,7 @@ impl Server {
             channels,
             clock: clock.clone(),
             ids: Arc::new(Ids::seeded(clock, world.chance.bits())),
-            page_url: "http://localhost:8000/".into(),
+            answer_urls: Arc::new(Unlinked),
             send_timeout: SEND_TIMEOUT,
             event_retention: RETENTION,
             caller: Arc::new(Caller::new(life.clone())),

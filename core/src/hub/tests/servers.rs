@@ -200,7 +200,7 @@ async fn of_two_servers_one_runs_a_channel_and_the_other_goes_on() {
             channels: Channels::new(built, &clock, Duration::from_secs(10)),
             ids: Arc::new(Ids::seeded(clock.clone(), seed)),
             clock,
-            page_url: "http://localhost:8000/".into(),
+            answer_urls: Arc::new(Pages),
             send_timeout: Duration::from_secs(10),
             event_retention: Duration::from_hours(24),
             caller: world.receiver.clone(),

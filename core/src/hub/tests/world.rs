@@ -38,6 +38,20 @@ pub(super) fn address(username: &str) -> Address {
     format!("at-{username}").parse().unwrap()
 }
 
+/// Says where people answer.
+#[derive(Debug)]
+pub(super) struct Pages;
+
+impl AnswerUrls for Pages {
+    fn personal(&self, request: &Request, person: UserId) -> String {
+        format!("http://localhost:8000/answer/{}/{person}", request.id)
+    }
+
+    fn signed_in(&self, request: &Request) -> String {
+        format!("http://localhost:8000/#/requests/{}", request.id)
+    }
+}
+
 /// A hub on these channels.
 pub(super) fn hub(
     channels: &[Arc<MemoryChannel>],
@@ -55,7 +69,7 @@ pub(super) fn hub(
         channels: Channels::new(built, &clock, Duration::from_secs(10)),
         clock,
         ids,
-        page_url: "http://localhost:8000/".into(),
+        answer_urls: Arc::new(Pages),
         send_timeout: Duration::from_secs(10),
         event_retention: RETENTION,
         caller: receiver.clone(),

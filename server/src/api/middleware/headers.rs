@@ -15,9 +15,8 @@ const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=()";
 /// For how long browsers shall come by https alone: a year.
 const TRANSPORT: &str = "max-age=31536000";
 
-const ALWAYS: [(HeaderName, &str); 5] = [
+const ALWAYS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (super::cors::RESOURCE_POLICY, "same-origin"),
     (HeaderName::from_static("permissions-policy"), PERMISSIONS),
@@ -29,6 +28,8 @@ pub(super) fn add(said: &Said, response: &mut Response) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // A page whose forms are sent without a script says another: from one that refers nobody, browsers send `Origin: null`.
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     // What is somebody's stays out of caches.
     if said.path.contains("/api/") {

@@ -1,0 +1,100 @@
+//! The pages as answers: their status, their headers, and how the OpenAPI document describes them.
+
+use askama::Template;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+};
+
+use crate::api::problem::{CONTENT_TYPE, Problem, ProblemDocument};
+use crate::api::schema;
+
+const HTML: &str = "text/html; charset=utf-8";
+/// Nothing runs on these pages, nothing comes from elsewhere, and what is typed goes nowhere else.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+/// A page that refers nobody would send its form with `Origin: null`. Its address goes to no other site all the same.
+const REFERRERS: &str = "same-origin";
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// A page.
+#[derive(Debug)]
+pub struct Page {
+    status: StatusCode,
+    html: String,
+    retry_after: Option<HeaderValue>,
+}
+
+impl Page {
+    /// The page that a template makes.
+    pub(super) fn new(status: StatusCode, template: &impl Template) -> Self {
+        match template.render() {
+            Ok(html) => Self { status, html, retry_after: None },
+            Err(error) => {
+                tracing::error!(%error, "a page cannot be written");
+                let html = "Something went wrong here.".into();
+                Self { status: StatusCode::INTERNAL_SERVER_ERROR, html, retry_after: None }
+            }
+        }
+    }
+
+    /// The same page with the moment after which another try may help.
+    pub(super) fn with_retry_after(self, retry_after: Option<HeaderValue>) -> Self {
+        Self { retry_after, ..self }
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let mut response = Response::builder()
+            .status(self.status)
+            .content_type(HTML)
+            .header(header::CONTENT_SECURITY_POLICY, POLICY)
+            .header(header::REFERRER_POLICY, REFERRERS)
+            .header(header::CACHE_CONTROL, "no-store")
+            .header(ROBOTS, "noindex")
+            .body(self.html);
+        if let Some(retry_after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
+        }
+        response
+    }
+}
+
+/// The statuses that have a page.
+const PAGES: [(u16, &str); 8] = [
+    (200, "The question with its form, how it ended, or that the answer was accepted."),
+    (403, "The hub wants the person asked to be signed in; `origin`: the page that calls is unknown."),
+    (404, "The link is not whole, or is none of this hub's."),
+    (409, "The question was answered or cancelled before: how."),
+    (410, "The deadline has passed: how it ended."),
+    (422, "The answer does not fit the question: the form again, with what was typed and what is wrong."),
+    (500, "A fault of the hub."),
+    (503, "The hub's database does not answer."),
+];
+/// The statuses of calls that no form makes.
+const PROBLEMS: [u16; 3] = [400, 413, 415];
+
+impl ApiResponse for Page {
+    fn meta() -> MetaResponses {
+        let html =
+            || MetaMediaType { content_type: HTML, schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))) };
+        let problem = || MetaMediaType { content_type: CONTENT_TYPE, schema: schema::reference::<ProblemDocument>() };
+        let pages = PAGES.map(|(status, description)| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: if status == 403 { vec![html(), problem()] } else { vec![html()] },
+            headers: Vec::new(),
+        });
+        let problems = Problem::meta().responses.into_iter();
+        let problems = problems.filter(|response| response.status.is_some_and(|status| PROBLEMS.contains(&status)));
+        MetaResponses { responses: pages.into_iter().chain(problems).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}
