@@ -107,6 +107,40 @@ async fn who_is_deactivated_is_cut_off_at_once_cannot_be_asked_and_comes_back_wh
     assert_eq!(back.answer(&asked, json!("approved")).await.status, StatusCode::OK);
 }
 
+/// What waits for its turn is given up, and the asker hears that nobody is left to be reached.
+#[tokio::test]
+async fn what_was_on_its_way_to_who_is_deactivated_is_not_sent() {
+    let server = TestServer::with(|config| {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        // Nothing listens there, so what goes there waits for its next round.
+        let desk = json!({"kind": "webhook", "url": "http://127.0.0.1:1/", "secret": secret});
+        config.channels.insert("desk".into(), desk);
+        config.outbound_allow = "127.0.0.0/8".parse().unwrap();
+    })
+    .await;
+    let (ana, ben) = (server.register("ana").await, server.register("ben").await);
+    let ben_id = id(&ben).await;
+    let address = json!({"channel": "desk", "address": "front"});
+    ana.post(&format!("/api/users/{ben_id}/addresses"), address).await;
+    let draft = json!({"kind": "approval", "prompt": "?", "to": ["ben"], "channels": ["desk"]});
+    let request = ana.put(draft).await;
+    let path = format!("/api/feedback/{}/deliveries", text(&request, "id"));
+    let reason = async |wanted: &str| {
+        let seen = async {
+            loop {
+                let delivery = ana.get(&path).await.body["items"][0].clone();
+                if delivery["status"] == wanted {
+                    return delivery;
+                }
+            }
+        };
+        timeout(SOON, seen).await.unwrap_or_else(|_| panic!("it becomes {wanted}"))
+    };
+    reason("queued").await;
+    assert_eq!(change(&ana, &ben_id, json!({"active": false})).await.status, StatusCode::OK);
+    assert_eq!(reason("failed").await["next_attempt_at"], Value::Null);
+}
+
 #[tokio::test]
 async fn another_backend_is_connected_in_one_call() {
     let server = TestServer::start().await;

@@ -88,8 +88,12 @@ impl Hub {
         stop: CancellationToken,
         _place: OwnedSemaphorePermit,
     ) {
-        let SendClaim { delivery, request, interrupted, locale } = claim;
+        let SendClaim { delivery, request, interrupted, deactivated, locale } = claim;
         let ended = match self.channels.get(&delivery.channel) {
+            _ if deactivated => {
+                let reason = String::from("the account was deactivated");
+                Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
+            }
             running if interrupted => self.after_stop(running, &request),
             Some(running) => {
                 running.begun().watch(delivery.id.uuid());

@@ -20,6 +20,8 @@ pub struct SendClaim {
     pub request: Arc<Request>,
     /// Whether its newest attempt was cut off by a crash, so that it may have been sent.
     pub interrupted: bool,
+    /// Whether the person's account was deactivated meanwhile: nothing is sent to them then.
+    pub deactivated: bool,
     /// The language of the person.
     pub locale: Option<Locale>,
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use hearback_core::{
     Result as CoreResult,
+    channel::ChannelName,
+    id::UserId,
     limits::{Act, Allowance, whole_seconds},
 };
 use http::{HeaderMap, HeaderName};
@@ -69,7 +71,21 @@ impl Counted {
     ///
     /// `too_many_requests` when a limit is reached; nothing is counted then.
     pub async fn of(app: &App, person: &Person, session: Option<String>) -> Result<Self, Problem> {
-        match app.limits.count(&act(person, session)?).await? {
+        Self::act(app, &act(person, session)?).await
+    }
+
+    /// Counts an answer by a link, which the page at `/` would count the same.
+    ///
+    /// # Errors
+    ///
+    /// `too_many_requests` when a limit is reached; nothing is counted then.
+    pub async fn of_link(app: &App, user: UserId) -> Result<Self, Problem> {
+        let channel = ChannelName::WEB.parse().map_err(|_| Problem::internal())?;
+        Self::act(app, &Act { user, channel, session: None }).await
+    }
+
+    async fn act(app: &App, act: &Act) -> Result<Self, Problem> {
+        match app.limits.count(act).await? {
             Ok(allowances) => Ok(Self(allowances.first().copied())),
             Err(exceeded) => {
                 let detail = format!("You do {}.", exceeded.sentence());

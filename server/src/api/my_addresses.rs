@@ -7,7 +7,7 @@ use hearback_core::{
     channel::{Address, ChannelName},
     error::FieldError,
     hub::Code,
-    id::UserId,
+    id::{AddressId, UserId},
     secret::{ExposeSecret, Secret},
 };
 use poem_openapi::{OpenApi, param::Path};
@@ -20,6 +20,7 @@ use super::{
     addresses::AddressDraft,
     answer::{Created, Json, NoContent},
     body::Body,
+    limits::{Counted, Limited},
     list::Page,
     problem::{Problem, ProblemKind},
 };
@@ -29,7 +30,7 @@ use crate::{
         WAITING_MAX, new_code,
     },
     app::App,
-    auth::SignedIn,
+    auth::{Person, SignedIn},
 };
 
 /// A code that came to an address.
@@ -58,6 +59,76 @@ impl AddressCode {
 pub struct MyAddressesApi(pub Arc<App>);
 
 impl MyAddressesApi {
+    async fn wait_for(&self, person: &Person, draft: AddressDraft) -> Result<Created<AddressDocument>, Problem> {
+        let (running, address) = draft.check(self.0.hub.channels(), true)?;
+        let (user, code, at) = (person.user.id, new_code(), self.0.clock.now());
+        let (id, channel) = (self.0.ids.next(), running.channel().name().clone());
+        let claim = AddressClaim { id, user, channel, address, code: code.clone(), at };
+        match self.0.accounts.claim_address(claim).await? {
+            AddressClaimed::Confirmed(address) => Created::new(&address),
+            AddressClaimed::Waiting(waiting) => {
+                self.send(user, (&waiting.channel, &waiting.address), code, at).await?;
+                Created::new(&waiting)
+            }
+            AddressClaimed::TooSoon(next) => {
+                let detail = "A code was sent to this address less than a minute ago.";
+                Err(later(Problem::new(ProblemKind::TooManyRequests, detail), next.since(at)))
+            }
+            AddressClaimed::TooMany => {
+                let detail = format!(
+                    "{WAITING_MAX} other addresses of yours wait for their confirmation, or did within {} minutes: confirm \
+                     or delete one, or wait.",
+                    CODE_LIFE.as_secs() / 60
+                );
+                Err(later(Problem::new(ProblemKind::TooManyRequests, detail), CODE_LIFE))
+            }
+        }
+    }
+
+    async fn take_code(
+        &self,
+        person: &Person,
+        id: AddressId,
+        code: AddressCode,
+    ) -> Result<Json<AddressDocument>, Problem> {
+        let channels = self.0.hub.channels().iter().map(|running| running.channel());
+        let email = channels.filter(|channel| channel.capabilities().email_addresses);
+        let shown = ShownCode {
+            user: person.user.id,
+            id,
+            code: code.check()?,
+            email_channels: email.map(|channel| channel.name().clone()).collect(),
+            at: self.0.clock.now(),
+        };
+        let _wake = self.0.hub.routes_change();
+        match self.0.accounts.confirm_address(shown).await? {
+            CodeShown::Confirmed(address) => Ok(Json(address)),
+            CodeShown::Wrong(left) => {
+                let then = match left {
+                    0 => "and was the last try: POST the address again for another".to_owned(),
+                    1 => "1 try is left".to_owned(),
+                    left => format!("{left} tries are left"),
+                };
+                Err(Problem::invalid(vec![FieldError::new("code", format!("is not the one that was sent; {then}"))]))
+            }
+            CodeShown::Stale => {
+                let detail = "No code for this address is good any more. POST the address again for another.";
+                Err(Problem::new(ProblemKind::Expired, detail))
+            }
+            // Only who reads what comes there hears this, and not whose it is.
+            CodeShown::Taken => {
+                let detail = "Another account has this address: it has to be taken away there first.";
+                let fault = FieldError::new("address", "already taken");
+                Err(Problem::new(ProblemKind::Taken, detail).with_errors(vec![fault]))
+            }
+            CodeShown::NotFound => Err(not_yours()),
+        }
+    }
+
+    async fn take_away(&self, person: &Person, id: AddressId) -> Result<NoContent, Problem> {
+        if self.0.accounts.remove_address(person.user.id, id).await? { Ok(NoContent) } else { Err(not_yours()) }
+    }
+
     /// Sends a code; the problem says why it could not be sent.
     async fn send(
         &self,
@@ -123,30 +194,9 @@ impl MyAddressesApi {
         &self,
         SignedIn(person): SignedIn,
         body: Body<AddressDraft>,
-    ) -> Result<Created<AddressDocument>, Problem> {
-        let (running, address) = body.value.check(self.0.hub.channels(), true)?;
-        let (user, code, at) = (person.user.id, new_code(), self.0.clock.now());
-        let (id, channel) = (self.0.ids.next(), running.channel().name().clone());
-        let claim = AddressClaim { id, user, channel, address, code: code.clone(), at };
-        match self.0.accounts.claim_address(claim).await? {
-            AddressClaimed::Confirmed(address) => Created::new(&address),
-            AddressClaimed::Waiting(waiting) => {
-                self.send(user, (&waiting.channel, &waiting.address), code, at).await?;
-                Created::new(&waiting)
-            }
-            AddressClaimed::TooSoon(next) => {
-                let detail = "A code was sent to this address less than a minute ago.";
-                Err(later(Problem::new(ProblemKind::TooManyRequests, detail), next.since(at)))
-            }
-            AddressClaimed::TooMany => {
-                let detail = format!(
-                    "{WAITING_MAX} other addresses of yours wait for their confirmation, or did within {} minutes: confirm \
-                     or delete one, or wait.",
-                    CODE_LIFE.as_secs() / 60
-                );
-                Err(later(Problem::new(ProblemKind::TooManyRequests, detail), CODE_LIFE))
-            }
-        }
+    ) -> Result<Limited<Created<AddressDocument>>, Problem> {
+        let counted = Counted::of(&self.0, &person, None).await?;
+        counted.with(self.wait_for(&person, body.value).await)
     }
 
     /// Confirm an address
@@ -161,50 +211,17 @@ impl MyAddressesApi {
         SignedIn(person): SignedIn,
         id: Path<Uuid>,
         body: Body<AddressCode>,
-    ) -> Result<Json<AddressDocument>, Problem> {
-        let channels = self.0.hub.channels().iter().map(|running| running.channel());
-        let email = channels.filter(|channel| channel.capabilities().email_addresses);
-        let shown = ShownCode {
-            user: person.user.id,
-            id: id.0.into(),
-            code: body.value.check()?,
-            email_channels: email.map(|channel| channel.name().clone()).collect(),
-            at: self.0.clock.now(),
-        };
-        let _wake = self.0.hub.routes_change();
-        match self.0.accounts.confirm_address(shown).await? {
-            CodeShown::Confirmed(address) => Ok(Json(address)),
-            CodeShown::Wrong(left) => {
-                let then = match left {
-                    0 => "and was the last try: POST the address again for another".to_owned(),
-                    1 => "1 try is left".to_owned(),
-                    left => format!("{left} tries are left"),
-                };
-                Err(Problem::invalid(vec![FieldError::new("code", format!("is not the one that was sent; {then}"))]))
-            }
-            CodeShown::Stale => {
-                let detail = "No code for this address is good any more. POST the address again for another.";
-                Err(Problem::new(ProblemKind::Expired, detail))
-            }
-            // Only who reads what comes there hears this, and not whose it is.
-            CodeShown::Taken => {
-                let detail = "Another account has this address: it has to be taken away there first.";
-                let fault = FieldError::new("address", "already taken");
-                Err(Problem::new(ProblemKind::Taken, detail).with_errors(vec![fault]))
-            }
-            CodeShown::NotFound => Err(not_yours()),
-        }
+    ) -> Result<Limited<Json<AddressDocument>>, Problem> {
+        let counted = Counted::of(&self.0, &person, None).await?;
+        counted.with(self.take_code(&person, id.0.into(), body.value).await)
     }
 
     /// Take an address of yours away
     ///
     /// What is out there stays; the next delivery goes elsewhere, and what comes from there is nobody's. For people.
     #[oai(path = "/:id", method = "delete", operation_id = "remove_my_address")]
-    async fn remove(&self, SignedIn(person): SignedIn, id: Path<Uuid>) -> Result<NoContent, Problem> {
-        if self.0.accounts.remove_address(person.user.id, id.0.into()).await? {
-            Ok(NoContent)
-        } else {
-            Err(not_yours())
-        }
+    async fn remove(&self, SignedIn(person): SignedIn, id: Path<Uuid>) -> Result<Limited<NoContent>, Problem> {
+        let counted = Counted::of(&self.0, &person, None).await?;
+        counted.with(self.take_away(&person, id.0.into()).await)
     }
 }

@@ -12,8 +12,17 @@ use poem_openapi::OpenApi;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Tag, answer::Json, body::Body, problem::Problem};
-use crate::{app::App, auth::SignedIn};
+use super::{
+    Tag,
+    answer::Json,
+    body::Body,
+    limits::{Counted, Limited},
+    problem::Problem,
+};
+use crate::{
+    app::App,
+    auth::{Person, SignedIn},
+};
 
 /// How a person likes to be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,8 +67,14 @@ impl PreferencesApi {
         &self,
         SignedIn(person): SignedIn,
         body: Body<Preferences>,
-    ) -> Result<Json<PreferencesDocument>, Problem> {
-        let preferences = body.value;
+    ) -> Result<Limited<Json<PreferencesDocument>>, Problem> {
+        let counted = Counted::of(&self.0, &person, None).await?;
+        counted.with(self.replace(&person, body.value).await)
+    }
+}
+
+impl PreferencesApi {
+    async fn replace(&self, person: &Person, preferences: Preferences) -> Result<Json<PreferencesDocument>, Problem> {
         check(&preferences.channels, self.0.hub.channels())?;
         let _wake = self.0.hub.sends_change();
         if self.0.accounts.prefer(person.user.id, preferences.clone(), self.0.clock.now()).await? {

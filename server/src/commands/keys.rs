@@ -70,7 +70,8 @@ pub(super) async fn reencrypt(config: &Config) -> Result<String> {
     let _ = write!(
         told,
         "Everything sealed is under the present secret. Old secrets may go {} minutes after the last hub was restarted with \
-         it, when access tokens signed before have expired. Backups made until now open with the old secrets alone.",
+         it, when access tokens signed before have expired; links to answer pages sent before open with the old secrets \
+         until their deadlines. Backups made until now open with the old secrets alone.",
         config.access_token_minutes
     );
     Ok(told)

@@ -54,7 +54,7 @@ impl State {
                 let number = delivery.attempts.last().map_or(0, |attempt| attempt.number) + 1;
                 delivery.attempts.push(Attempt { number, at: now, error: None });
             }
-            claimed.push(SendClaim { delivery: delivery.clone(), request, interrupted, locale });
+            claimed.push(SendClaim { delivery: delivery.clone(), request, interrupted, deactivated: false, locale });
         }
         Claims { claimed, next_due }
     }

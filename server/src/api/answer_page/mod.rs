@@ -40,9 +40,10 @@ use self::{
 };
 use super::{
     Tag,
+    limits::Counted,
     problem::{Problem, ProblemKind},
 };
-use crate::{app::App, config::AnswerSignIn, digest};
+use crate::{account::Account, app::App, config::AnswerSignIn, digest};
 
 /// The path of the operations, as the document writes it.
 pub(super) const PATH: &str = "/answer/{token}";
@@ -118,7 +119,9 @@ impl AnswerPageApi {
         let app = &self.0;
         let claims = app.answer_tokens.read(token).ok_or(Refusal::Unknown)?;
         let stored = tokio::try_join!(app.store.request(claims.request), app.accounts.account(claims.person))?;
-        let (Some(request), Some(account)) = stored else { return Err(Refusal::Unknown) };
+        let (Some(request), Some(account)) = (stored.0, stored.1.filter(Account::is_active)) else {
+            return Err(Refusal::Unknown);
+        };
         if !request.asks(claims.person) || request.expires_at != claims.deadline {
             return Err(Refusal::Unknown);
         }
@@ -138,6 +141,7 @@ impl AnswerPageApi {
 
     /// Hands the answer to the hub, and says what became of it.
     async fn take(&self, asked: Asked, token: &str, posted: &Posted) -> Result<Page, Refusal> {
+        Counted::of_link(&self.0, asked.person.id).await.map_err(Refusal::Fault)?;
         let read = values::read(&asked.request.terms.question, posted);
         let read = if posted.is_blank(FORM) {
             Err(vec![FieldError::new(FORM, "This was not sent by the form of this page. Send it by the button below.")])
@@ -211,6 +215,7 @@ fn refused(refusal: Refusal) -> Page {
         Refusal::Fault(problem) => {
             let status = match problem.kind() {
                 ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                ProblemKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
             let retry_after = problem.header(&header::RETRY_AFTER).cloned();

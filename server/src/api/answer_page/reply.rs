@@ -64,13 +64,14 @@ impl IntoResponse for Page {
 }
 
 /// The statuses that have a page.
-const PAGES: [(u16, &str); 8] = [
+const PAGES: [(u16, &str); 9] = [
     (200, "The question with its form, how it ended, or that the answer was accepted."),
     (403, "The hub wants the person asked to be signed in; `origin`: the page that calls is unknown."),
     (404, "The link is not whole, or is none of this hub's."),
     (409, "The question was answered or cancelled before: how."),
     (410, "The deadline has passed: how it ended."),
     (422, "The answer does not fit the question: the form again, with what was typed and what is wrong."),
+    (429, "The person answers too often: nothing was taken."),
     (500, "A fault of the hub."),
     (503, "The hub's database does not answer."),
 ];

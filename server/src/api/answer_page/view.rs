@@ -183,10 +183,15 @@ impl Notice {
     pub(super) fn fault(status: StatusCode) -> Self {
         Self {
             title: "This did not work",
-            text: if status == StatusCode::SERVICE_UNAVAILABLE {
-                "The hub cannot reach what it needs. Nothing is lost: go back and try again shortly."
-            } else {
-                "Something went wrong in the hub, and its log has more. Go back and try again."
+            text: match status {
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    "The hub cannot reach what it needs. Nothing is lost: go back and try again shortly."
+                }
+                StatusCode::TOO_MANY_REQUESTS => {
+                    "You have sent too many answers within a minute, so this one was not taken. Wait a little, go back and send \
+                     it again."
+                }
+                _ => "Something went wrong in the hub, and its log has more. Go back and try again.",
             },
             sign_in: false,
         }

@@ -50,7 +50,10 @@ impl Write for ClaimSends {
                 delivery.attempts.push(Attempt { number: last + 1, at: self.now, error: None });
             }
             delivery.state = DeliveryState::Sending { lease: self.lease };
-            claimed.push((delivery, (interrupted, rows::optionally_parsed(row, "locale")?)));
+            claimed.push((
+                delivery,
+                (interrupted, rows::get(row, "deactivated")?, rows::optionally_parsed(row, "locale")?),
+            ));
         }
         rows::write(&mut unit.session, LEASE_HEAD, &claimed, LEASE_TAIL, |values, (delivery, _)| {
             values.push_bind(delivery.id.uuid()).push_bind(self.lease.micros());
@@ -62,7 +65,7 @@ impl Write for ClaimSends {
             next_due = [next_due, until].into_iter().flatten().min();
         }
         // What was cut off is still in the attempt that had begun.
-        let begun: Vec<_> = claimed.iter().filter(|(_, (interrupted, _))| !interrupted).collect();
+        let begun: Vec<_> = claimed.iter().filter(|(_, (interrupted, ..))| !interrupted).collect();
         let head = "INSERT INTO attempts (delivery_id, number, at) ";
         rows::write(&mut unit.session, head, &begun, "", |values, (delivery, _)| {
             let number = delivery.attempts.last().map_or(1, |attempt| attempt.number);
@@ -72,9 +75,9 @@ impl Write for ClaimSends {
         let requests = unit.requests(claimed.iter().map(|(delivery, _)| delivery.request_id)).await?;
         let claimed = claimed
             .into_iter()
-            .map(|(delivery, (interrupted, locale))| {
+            .map(|(delivery, (interrupted, deactivated, locale))| {
                 let request = request_of(&requests, &delivery)?;
-                Ok(SendClaim { delivery, request, interrupted, locale })
+                Ok(SendClaim { delivery, request, interrupted, deactivated, locale })
             })
             .collect::<Result<_, Fault>>()?;
         Ok(Claims { claimed, next_due })
@@ -286,9 +289,11 @@ pub(super) fn changes(rows: &[Row], at: Timestamp) -> Result<Vec<(DeliveryId, Re
 // again, so anybody may have it. A SQLite file has one server.
 pub(super) const DUE: Sql = rows::select_deliveries!(
     "",
-    sqlite: ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale \
+    sqlite: ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale, \
+        (SELECT u.deactivated_at IS NOT NULL FROM users u WHERE u.id = d.user_id) AS deactivated \
         FROM deliveries d WHERE d.due_at <= $1 AND $3 IS NOT NULL ORDER BY d.due_at, d.id LIMIT $2",
-    postgres: ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale \
+    postgres: ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale, \
+        (SELECT u.deactivated_at IS NOT NULL FROM users u WHERE u.id = d.user_id) AS deactivated \
         FROM deliveries d WHERE d.due_at <= $1 AND (d.status = 'sending' \
         OR NOT EXISTS (SELECT 1 FROM presence p JOIN servers s ON s.id = p.server \
         WHERE p.channel = d.channel AND p.address = d.address AND p.left_at IS NULL \
