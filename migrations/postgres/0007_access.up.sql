@@ -14,5 +14,3 @@ CREATE UNLOGGED TABLE limits (
     key   bytea  NOT NULL PRIMARY KEY CHECK (octet_length(key) = 32), -- SHA-256 of what is limited, and whose
     until bigint NOT NULL                                             -- when nothing counts any more
 );
-
-CREATE INDEX limits_until ON limits (until);

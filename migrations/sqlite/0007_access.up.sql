@@ -14,5 +14,3 @@ CREATE TABLE limits (
     key   BLOB    NOT NULL PRIMARY KEY CHECK (length(key) = 32), -- SHA-256 of what is limited, and whose
     until INTEGER NOT NULL                                       -- when nothing counts any more
 ) STRICT;
-
-CREATE INDEX limits_until ON limits (until);

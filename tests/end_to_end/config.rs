@@ -175,9 +175,25 @@ fn a_public_url_where_nobody_could_sign_in_is_warned_of() {
         ("http://ask.example.org", true),
         ("http://192.168.0.7:8000", true),
     ] {
-        let warnings = Setup::new("", "", &[("PUBLIC_URL", public)]).load().unwrap().config.warnings();
+        let environment = [("PUBLIC_URL", public), ("HEARBACK_BIND", "0.0.0.0:8000")];
+        let warnings = Setup::new("", "", &environment).load().unwrap().config.warnings();
         assert_eq!(warnings.iter().any(|text| text.contains(public) && text.contains("https://")), warned, "{public}");
         assert_eq!(warnings.len(), usize::from(warned));
+    }
+}
+
+#[test]
+fn a_proxy_that_nobody_has_told_of_is_warned_of() {
+    let behind = ("PUBLIC_URL", "https://ask.example.org");
+    for (settings, warned) in [
+        (vec![behind], true),
+        (vec![behind, ("TRUSTED_PROXIES", "127.0.0.0/8")], false),
+        (vec![behind, ("RATE_LIMIT_LOGIN", "0")], false),
+        (vec![behind, ("HEARBACK_BIND", "0.0.0.0:8000")], false),
+        (vec![], false),
+    ] {
+        let warnings = Setup::new("", "", &settings).load().unwrap().config.warnings();
+        assert_eq!(warnings.iter().any(|text| text.contains("TRUSTED_PROXIES")), warned, "{settings:?}");
     }
 }
 

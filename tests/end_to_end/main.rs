@@ -3,6 +3,7 @@
 // The helpers of a test fail as the test does: they say what they expect by panicking.
 #![allow(clippy::unwrap_used, reason = "clippy lets only the test functions themselves unwrap")]
 
+mod access;
 mod accounts;
 mod addresses;
 mod answer_page;

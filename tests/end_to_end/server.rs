@@ -18,6 +18,11 @@ pub const PASSWORD: &str = "correct horse 1";
 /// The secret of servers that share a database.
 pub const SECRET: &str = "the same on every server of a database";
 
+/// Switches the limits of people off, for tests that do more in a minute than a person may.
+pub fn unlimited(config: &mut Config) {
+    (config.rate_limit_user, config.rate_limit_channel) = (0, 0);
+}
+
 /// A running hub.
 pub struct TestServer {
     running: Option<Running>,

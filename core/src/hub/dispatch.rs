@@ -8,7 +8,7 @@ use tracing::{error, warn};
 
 use super::{BATCH, Hub, Running, STORE_PAUSE, backoff};
 use crate::{
-    channel::{Content, Outbound, Reach},
+    channel::{Address, Content, Outbound, Reach},
     clock::Timestamp,
     error::{Error, ErrorKind, Retry},
     feedback::{Delivery, DeliveryState, Request, Strategy},
@@ -17,6 +17,8 @@ use crate::{
 };
 
 /// How often storing an attempt's end is tried.
+/// Why nothing is sent to somebody who is deactivated. A store knows by it what to send when they are back.
+const DEACTIVATED: &str = "the account was deactivated";
 const FINISH_TRIES_MAX: u32 = 100;
 /// The longest wait between two of these tries.
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -91,7 +93,7 @@ impl Hub {
         let SendClaim { delivery, request, interrupted, deactivated, locale } = claim;
         let ended = match self.channels.get(&delivery.channel) {
             _ if deactivated => {
-                let reason = String::from("the account was deactivated");
+                let reason = String::from(DEACTIVATED);
                 Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
             }
             running if interrupted => self.after_stop(running, &request),
@@ -191,11 +193,14 @@ impl Hub {
         let person = asked.cloned().unwrap_or_else(|| UserRef { id: delivery.user_id, username: String::new() });
         // An address that the asker named may be a group's, or the asker's own: a link that answers in the person's name would
         // let anybody there do so.
-        let named = request
-            .terms
-            .channels
-            .iter()
-            .any(|step| step.channel == delivery.channel && step.address.as_ref() == Some(&delivery.address));
+        // The route keeps addresses in their usual form, whatever the asker wrote.
+        let usual = |address: &Address| {
+            self.channels.get(&delivery.channel).map_or(address.clone(), |running| running.usual(address.clone()))
+        };
+        let named = request.terms.channels.iter().any(|step| {
+            step.channel == delivery.channel
+                && step.address.as_ref().is_some_and(|address| usual(address) == usual(&delivery.address))
+        });
         let answer_url = if named {
             self.answer_urls.signed_in(request)
         } else {

@@ -52,6 +52,8 @@ pub struct NewToken {
     pub token: ServiceToken,
     /// Whose it is.
     pub user_id: UserId,
+    /// The sign-in that asks for it; `None` for a service user's.
+    pub sign_in: Option<Uuid>,
     /// SHA-256 of the token.
     pub hash: [u8; 32],
     /// The webhook secret, sealed by the hub's cipher.
@@ -137,6 +139,8 @@ pub enum TokenCreated {
     Replayed(Vec<u8>),
     /// The key was used with another body.
     Mismatch,
+    /// Meanwhile the sign-in was ended, or the account deactivated.
+    Void,
 }
 
 /// A refresh token that begins a sign-in, or follows another.

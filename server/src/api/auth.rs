@@ -103,8 +103,9 @@ impl AuthApi {
     ///
     /// Signs it in. The first account is the administrator's.
     #[oai(path = "/register", method = "post", operation_id = "register")]
-    async fn register(&self, body: Body<Registration>) -> Result<Created<Tokens>, Problem> {
-        let sign_in = self.0.auth.register(body.value).await?;
+    async fn register(&self, request: &Request, body: Body<Registration>) -> Result<Created<Tokens>, Problem> {
+        let from = self.0.auth.attempts.address(request);
+        let sign_in = self.0.auth.register(body.value, from).await?;
         Created::new(&sign_in.into())
     }
 

@@ -17,6 +17,7 @@ use super::{
     problem::{Problem, ProblemKind},
     schema,
 };
+use crate::auth::is_safe;
 
 /// The largest body, in bytes.
 pub const BODY_MAX: usize = 1024 * 1024;
@@ -24,6 +25,9 @@ pub const BODY_MAX: usize = 1024 * 1024;
 const THROWN_AWAY_MAX: usize = 8 * BODY_MAX;
 /// How long such a caller has to finish.
 const THROWN_AWAY_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a body may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 const JSON: &str = "application/json";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
@@ -83,6 +87,22 @@ pub(super) async fn read(request: &Request, body: &mut RequestBody, content_type
         return Err(Problem::unsupported_media_type(Some(&found), &[content_type]));
     }
     read_bytes(body).await
+}
+
+/// Waits until the whole body of a call is here.
+///
+/// # Errors
+///
+/// `too_large`; `malformed` when it is cut off, or takes longer than [`ARRIVES_WITHIN`].
+pub(super) async fn arrive(call: &mut Request) -> Result<(), Problem> {
+    if is_safe(call.method()) {
+        return Ok(());
+    }
+    let mut body = RequestBody::new(call.take_body());
+    let late = |_| Problem::malformed(format!("The body was not here within {} s.", ARRIVES_WITHIN.as_secs()));
+    let arrived = tokio::time::timeout(ARRIVES_WITHIN, read_bytes(&mut body)).await.map_err(late)??;
+    call.set_body(arrived);
+    Ok(())
 }
 
 /// The body as it came, if it is not too large.

@@ -1,6 +1,6 @@
 //! Limits as callers see them: the headers of what counts, and how everything stands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hearback_core::{
     Result as CoreResult,
@@ -8,7 +8,7 @@ use hearback_core::{
     id::UserId,
     limits::{Act, Allowance, whole_seconds},
 };
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse, OpenApi,
@@ -96,17 +96,13 @@ impl Counted {
         }
     }
 
-    fn headers(self) -> impl Iterator<Item = (HeaderName, u64)> {
-        let headers = self.0.map(|Allowance { limit, remaining, reset, .. }| {
-            [(LIMIT, limit.into()), (REMAINING, remaining.into()), (RESET, whole_seconds(reset))]
-        });
-        headers.into_iter().flatten()
-    }
-
     /// The problem of a call that counted all the same.
     #[must_use]
     pub fn on(self, problem: Problem) -> Problem {
-        self.headers().fold(problem, |problem, (name, value)| problem.with_header(name, value.into()))
+        match self.0 {
+            Some(Allowance { limit, remaining, reset, .. }) => rate_headers(problem, limit, remaining, reset),
+            None => problem,
+        }
     }
 
     /// What the call came to, with the headers.
@@ -119,8 +115,20 @@ impl Counted {
     }
 
     pub(super) fn add_to(self, headers: &mut HeaderMap) {
-        headers.extend(self.headers().map(|(name, value)| (name, value.into())));
+        if let Some(Allowance { limit, remaining, reset, .. }) = self.0 {
+            headers.extend(values(limit, remaining, reset));
+        }
     }
+}
+
+fn values(limit: u32, remaining: u32, reset: Duration) -> [(HeaderName, HeaderValue); 3] {
+    [(LIMIT, limit.into()), (REMAINING, remaining.into()), (RESET, whole_seconds(reset).into())]
+}
+
+/// A problem with the headers of a limit.
+pub(crate) fn rate_headers(problem: Problem, limit: u32, remaining: u32, reset: Duration) -> Problem {
+    let headers = values(limit, remaining, reset).into_iter();
+    headers.fold(problem, |problem, (name, value)| problem.with_header(name, value))
 }
 
 fn act(person: &Person, session: Option<String>) -> Result<Act, Problem> {

@@ -33,6 +33,9 @@ use crate::{
     auth::{Person, SignedIn},
 };
 
+/// The path of the operations, as the document writes it.
+pub(super) const PATH: &str = "/api/me/addresses";
+
 /// A code that came to an address.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
-use super::{answer_page, callbacks, schema};
+use super::{answer_page, callbacks, my_addresses, schema};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -67,6 +67,7 @@ fn prune(method: &str, path: &str, operation: &mut Map<String, Value>) {
         ("415", called_back || !body),
         ("422", !(body || called_back)),
         ("429", reads && !called_back),
+        ("502", path != my_addresses::PATH || reads),
     ];
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         for (status, impossible) in impossible {

@@ -66,14 +66,18 @@ impl UsersApi {
     /// Change an account
     ///
     /// What is absent stays as it is. Deactivating ends its sign-ins, and everything that goes on with its tokens, within a
-    /// second; nobody can ask it any more. The last active administrator stays one. For administrators.
+    /// second; nobody can ask it any more. The last active administrator stays one. For administrators; a role and a password only in person, not by a token.
     #[oai(path = "/:id", method = "patch", operation_id = "change_user")]
     async fn change(
         &self,
-        Administrator(_principal): Administrator,
+        Administrator(principal): Administrator,
         id: Path<Uuid>,
         body: Body<AccountChanges>,
     ) -> Result<Json<UserDocument>, Problem> {
+        if body.value.role.is_some() || body.value.password.is_some() {
+            // A token could make itself anybody otherwise.
+            principal.into_person()?;
+        }
         let _wake = self.0.hub.routes_change();
         Ok(Json(self.0.auth.change_account(id.0.into(), body.value).await?.into()))
     }

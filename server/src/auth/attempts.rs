@@ -10,12 +10,15 @@ use std::{
     sync::Arc,
 };
 
-use hearback_core::{Clock, limits::whole_seconds, network::Networks};
+use hearback_core::{Clock, id::UserId, limits::whole_seconds, network::Networks};
 use http::HeaderMap;
 use poem::Request;
 
 use crate::{
-    api::problem::{Problem, ProblemKind},
+    api::{
+        limits::rate_headers,
+        problem::{Problem, ProblemKind},
+    },
     config::Config,
     limits::{Cell, Counted, Counts},
 };
@@ -54,19 +57,55 @@ impl Attempts {
         verify: impl Future<Output = Result<bool, Problem>>,
     ) -> Result<bool, Problem> {
         let name = Cell::new("log-in name", login, self.per_minute);
-        let address = from.and_then(|from| Cell::new("log-in address", network(from), self.per_minute));
-        let cells: Vec<_> = name.into_iter().chain(address).collect();
+        let cells: Vec<_> = name.into_iter().chain(self.cell_of(from)).collect();
+        self.counted(&cells, verify).await
+    }
+
+    /// Verifies the present password of somebody who is signed in. It counts apart from log-ins, so that nobody else keeps them
+    /// from changing it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Attempts::guarded`].
+    pub(super) async fn guarded_for(
+        &self,
+        person: UserId,
+        verify: impl Future<Output = Result<bool, Problem>>,
+    ) -> Result<bool, Problem> {
+        let cell = Cell::new("present password", person, self.per_minute);
+        self.counted(cell.as_slice(), verify).await
+    }
+
+    /// Counts a registration that was refused because a name is taken: it tells which accounts there are.
+    ///
+    /// # Errors
+    ///
+    /// `too_many_requests` after too many from this address.
+    pub(super) async fn note_taken(&self, from: Option<IpAddr>) -> Result<(), Problem> {
+        self.counted(self.cell_of(from).as_slice(), async { Ok(false) }).await.map(drop)
+    }
+
+    fn cell_of(&self, from: Option<IpAddr>) -> Option<Cell> {
+        from.and_then(|from| Cell::new("log-in address", network(from), self.per_minute))
+    }
+
+    async fn counted(
+        &self,
+        cells: &[Cell],
+        verify: impl Future<Output = Result<bool, Problem>>,
+    ) -> Result<bool, Problem> {
         if cells.is_empty() {
             return verify.await;
         }
-        if let Counted::Refused { wait, .. } = self.counts.take(&cells, self.clock.now()).await? {
+        if let Counted::Refused { index, wait } = self.counts.take(cells, self.clock.now()).await? {
             let seconds = whole_seconds(wait);
             let detail = format!("Too many log-ins have failed. Try again in {seconds} s.");
-            return Err(Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(seconds));
+            let problem = Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(seconds);
+            return Err(rate_headers(problem, cells[index].per_minute.get(), 0, cells[index].reset(wait)));
         }
         let verified = verify.await;
         if !matches!(verified, Ok(false))
-            && let Err(error) = self.counts.give_back(&cells, self.clock.now()).await
+            && let Err(error) = self.counts.give_back(cells, self.clock.now()).await
         {
             // It counts as one that failed, for a few seconds.
             tracing::warn!(%error, "a log-in that succeeded stays counted");

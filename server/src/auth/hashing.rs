@@ -25,8 +25,8 @@ use crate::{api::problem::Problem, digest};
 
 /// Bytes of salt, as RFC 9106 recommends.
 const SALT: usize = 16;
-/// How many wait for a thread: about a second of work for each.
-const QUEUE: usize = 32;
+/// How many wait for a thread: some seconds of work on one. Whoever hangs up while they wait costs nothing.
+const QUEUE: usize = 128;
 
 type Job = Box<dyn FnOnce() + Send>;
 

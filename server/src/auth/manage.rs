@@ -139,7 +139,7 @@ impl Auth {
         };
         let user = service_user(self.ids.next(), &username, &email, now);
         let (token, document) =
-            self.issue(shown, user.id, claim, |token| CreatedServiceUser { user: user.clone(), token })?;
+            self.issue(shown, user.id, None, claim, |token| CreatedServiceUser { user: user.clone(), token })?;
         match self.accounts.create_service_user(account::NewServiceUser { username, email, token }).await? {
             ServiceUserCreated::New => Ok(document),
             ServiceUserCreated::Replayed(sealed) => self.replayed(&sealed),
@@ -163,7 +163,7 @@ impl Auth {
         let account = self.accounts.account(person.user.id).await?;
         let stored = account.and_then(|account| account.password).ok_or_else(wrong)?;
         let verify = self.passwords.verify(current_password, Some(stored.clone()));
-        if !self.attempts.guarded(&person.user.username, None, verify).await? {
+        if !self.attempts.guarded_for(person.user.id, verify).await? {
             return Err(wrong());
         }
         let hash = self.passwords.hash(new_password).await?;

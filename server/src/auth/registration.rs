@@ -1,6 +1,6 @@
 //! Registering: the rules for names and e-mails, and the account that is made.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use hearback_core::{error::FieldError, id::UserId};
 use schemars::JsonSchema;
@@ -64,13 +64,20 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// `registration_closed`, `invalid`, or `taken` with the field.
-    pub async fn register(&self, new: Registration) -> Result<SignIn, Problem> {
+    /// `registration_closed`, `invalid`, or `taken` with the field; `too_many_requests` after too many that were taken.
+    pub async fn register(&self, new: Registration, from: Option<IpAddr>) -> Result<SignIn, Problem> {
         // Looked at first, so that a closed hub hashes nothing for strangers; the store decides.
         if !self.registration().await?.1 {
             return Err(closed());
         }
         let (email, username) = check(&new).map_err(Problem::invalid)?;
+        // Before anything is hashed, and no faster than log-ins may fail: it tells which accounts there are.
+        for (field, value) in [("email", &email), ("username", &username)] {
+            if self.accounts.account_by_login(value).await?.is_some() {
+                self.attempts.note_taken(from).await?;
+                return Err(taken(field));
+            }
+        }
         let new = NewAccount {
             id: self.ids.next(),
             username,

@@ -12,6 +12,7 @@ use hearback_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Auth;
 use crate::{
@@ -106,11 +107,12 @@ impl Auth {
         claim: Option<&Claim>,
     ) -> Result<Created<CreatedToken>, Problem> {
         let shown = new.check(owner.user.role, self.ids.next(), self.clock.now()).map_err(Problem::invalid)?;
-        let (new, document) = self.issue(shown, owner.user.id, claim, |token| token)?;
+        let (new, document) = self.issue(shown, owner.user.id, Some(owner.sign_in), claim, |token| token)?;
         match self.accounts.create_token(new).await? {
             TokenCreated::New => Ok(document),
             TokenCreated::Replayed(sealed) => self.replayed(&sealed),
             TokenCreated::Mismatch => Err(idempotency::mismatch()),
+            TokenCreated::Void => Err(Problem::unauthenticated("You have signed out, or your sign-in was revoked.")),
         }
     }
 
@@ -119,6 +121,7 @@ impl Auth {
         &self,
         shown: ServiceToken,
         user_id: UserId,
+        sign_in: Option<Uuid>,
         claim: Option<&Claim>,
         document: impl FnOnce(CreatedToken) -> T,
     ) -> Result<(account::NewToken, Created<T>), Problem> {
@@ -134,7 +137,7 @@ impl Auth {
             }
             None => None,
         };
-        Ok((account::NewToken { token: shown, user_id, hash, sealed_webhook_secret, kept }, answer))
+        Ok((account::NewToken { token: shown, user_id, sign_in, hash, sealed_webhook_secret, kept }, answer))
     }
 
     /// The answer that was kept of an earlier call.
@@ -187,8 +190,6 @@ pub(crate) fn webhook_context(id: impl fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn check(new: serde_json::Value) -> Result<ServiceToken, Vec<String>> {

@@ -254,13 +254,20 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let lost = self.has_secure_cookies() && self.public_url.scheme() == "http";
-        let text = format!(
+        let insecure = format!(
             "PUBLIC_URL is {}, which is neither https nor on this machine: nobody can sign in on the page there, since \
              browsers keep the sign-in's cookies over https only. Put a reverse proxy with a certificate in front of the \
              hub and set PUBLIC_URL to its https:// address. Service tokens work, but go over the network in the clear.",
             self.public_url
         );
-        lost.then_some(text).into_iter().collect()
+        // Nobody but a proxy reaches a loopback address from elsewhere.
+        let behind = self.bind.ip().is_loopback() && !self.is_opened_on_loopback();
+        let untold = behind && self.trusted_proxies == Networks::default() && self.rate_limit_login > 0;
+        let proxied = "The hub is behind a reverse proxy, and TRUSTED_PROXIES is not set: every log-in comes from the proxy's \
+                       address, so that some wrong passwords of anybody slow the log-ins of all. Set TRUSTED_PROXIES to \
+                       127.0.0.0/8, or to the network that the proxy is in.";
+        let told = [(lost, insecure), (untold, proxied.into())];
+        told.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text).collect()
     }
 
     /// The same configuration once the hub listens on `address`: port 0 has become a real one, in the public URL too.

@@ -42,6 +42,15 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// How long until all of it is allowed again, where one more is after `wait`.
+    #[must_use]
+    pub fn reset(&self, wait: Duration) -> Duration {
+        let minute = Duration::from_mins(1);
+        minute.saturating_sub(minute / self.per_minute.get()) + wait
+    }
+}
+
 /// What became of counting against several limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counted {

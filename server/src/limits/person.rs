@@ -75,8 +75,7 @@ impl Limits for PersonLimits {
         match self.counts.take(&cells, now).await? {
             Counted::Allowed(standings) => Ok(Ok(allowances(&names, &cells, &standings))),
             Counted::Refused { index, wait } => {
-                let standing = self.counts.look(&cells[index..=index], now).await?;
-                let reset = standing.first().map_or(wait, |standing| standing.reset);
+                let reset = cells[index].reset(wait);
                 let allowance =
                     Allowance { name: names[index], limit: cells[index].per_minute.get(), remaining: 0, reset };
                 Ok(Err(Exceeded { allowance, retry_after: wait }))

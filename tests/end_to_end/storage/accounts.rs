@@ -115,7 +115,7 @@ fn token(ids: &Ids, user_id: UserId, hash: u8, expires_at: Option<Timestamp>) ->
         expires_at,
         last_used_at: None,
     };
-    NewToken { token, user_id, hash: [hash; 32], sealed_webhook_secret: vec![1, 2, 3], kept: None }
+    NewToken { token, user_id, sign_in: None, hash: [hash; 32], sealed_webhook_secret: vec![1, 2, 3], kept: None }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::client::{Stream, of_request};
 use crate::{
-    server::{Caller, TestServer, read},
+    server::{Caller, TestServer, read, unlimited},
     socket::{SOON, Socket},
 };
 
@@ -41,7 +41,7 @@ async fn cut_every(
 #[tokio::test]
 async fn a_stream_cut_in_a_burst_and_resumed_misses_nothing_and_repeats_nothing() {
     const REQUESTS: usize = 40;
-    let server = TestServer::start().await;
+    let server = TestServer::with(unlimited).await;
     let ana = server.register("ana").await;
     let agent = server.agent(&ana).await;
     let mut socket = Socket::open(&server, &ana, None).await;

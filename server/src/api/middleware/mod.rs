@@ -19,7 +19,7 @@ use poem::{Endpoint, IntoResponse, PathPattern, Request, Response, Result};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{callbacks, problem::Problem};
+use super::{body, callbacks, problem::Problem};
 use crate::{app::App, auth};
 
 pub(super) use errors::Allowed;
@@ -60,7 +60,12 @@ impl<E: Endpoint> Endpoint for Surrounded<E> {
                 Err(problem) => Err(problem.into()),
                 Ok(()) => match cors::preflight(&self.app.auth.origins, &request) {
                     Some(answer) => Ok(answer),
-                    None => guarded(&self.inner, request).await,
+                    // Before anybody is asked who they are: what is known of them is to hold when the call is done, and a
+                    // body may take its time.
+                    None => match body::arrive(&mut request).await {
+                        Ok(()) => guarded(&self.inner, request).await,
+                        Err(problem) => Err(problem.into()),
+                    },
                 },
             };
             let pattern = pattern(&result);

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use hearback_core::{
     Result, Timestamp,
+    event::Work,
     id::{AddressId, TokenId, UserId},
     person::{Preferences, UserRef},
     store::Page,
@@ -47,15 +48,8 @@ impl AccountStore for SqlStorage {
     }
 
     async fn account_by_login(&self, login: &str) -> Result<Option<Account>> {
-        let login = login.to_lowercase();
-        // A username that looks like another's e-mail must not hide it, so the e-mail comes first.
-        for sql in [BY_EMAIL, BY_USERNAME] {
-            let row = self.readers.query(sql).bind(&login).fetch_optional().await?;
-            if let Some(row) = row {
-                return Ok(Some(account(&row)?));
-            }
-        }
-        Ok(None)
+        let row = self.readers.query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional().await?;
+        Ok(row.as_ref().map(account).transpose()?)
     }
 
     async fn accounts(&self, before: Option<UserId>, limit: usize) -> Result<Page<Account>> {
@@ -296,7 +290,15 @@ impl Write for Change {
         }
         if was_active && !found.is_active() {
             unit.session.query(addresses::HASTEN).bind(self.id.uuid()).bind(self.at.micros()).execute().await?;
+            unit.note_work(Work::Routes);
             unit.note_over(Over::Account(self.id));
+        }
+        if !was_active && found.is_active() {
+            let back = unit.session.query(TAKE_UP).bind(self.id.uuid()).bind(self.at.micros()).fetch_all().await?;
+            let changed = |row| Ok((rows::id(row, "id")?, rows::id(row, "request_id")?, self.at));
+            let changed = back.iter().map(changed).collect::<Result<Vec<_>, Fault>>()?;
+            unit.record_changes(&changed).await?;
+            unit.note_work(Work::Sends);
         }
         Ok(Changed::Now(found))
     }
@@ -365,6 +367,8 @@ pub(super) const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users)";
 pub(super) const BY_ID: &str = select_account!("id = $1");
 pub(super) const BY_EMAIL: &str = select_account!("email = $1");
 pub(super) const BY_USERNAME: &str = select_account!("username = $1");
+// One query, whatever is there. A username that looks like another's e-mail must not hide it, so the e-mail comes first.
+pub(super) const BY_LOGIN: &str = select_account!("email = $1 OR username = $1 ORDER BY (email = $1) DESC LIMIT 1");
 pub(super) const NEWEST: &str = select_account!("id < $1 ORDER BY id DESC LIMIT $2");
 pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
     VALUES ($1, $2, $3, FALSE, $4, $5, $6)";
@@ -377,3 +381,8 @@ pub(super) const CHANGE: &str =
     "UPDATE users SET role = $2, email_confirmed = $3, password = $4, deactivated_at = $5 WHERE id = $1";
 pub(super) const CHANGE_PASSWORD: &str =
     "UPDATE users SET password = $3 WHERE id = $1 AND password = $2 AND deactivated_at IS NULL";
+// What was not sent because of it is sent to who is back.
+pub(super) const TAKE_UP: &str = "UPDATE deliveries SET status = 'queued', reason = NULL, due_at = $2 \
+    WHERE user_id = $1 AND status = 'failed' AND reason = 'the account was deactivated' \
+    AND request_id IN (SELECT r.id FROM asked a CROSS JOIN feedback_requests r \
+    WHERE a.user_id = $1 AND a.status = 'pending' AND r.created_event = a.created_event) RETURNING id, request_id";

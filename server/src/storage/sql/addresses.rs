@@ -8,7 +8,7 @@ use super::{
     people,
     queue::Write,
     rows,
-    session::{Pool, Row},
+    session::{Pool, Row, Sql},
     unit::Unit,
 };
 use crate::account::{AddressAdded, AddressDocument, NewAddress};
@@ -53,7 +53,7 @@ pub(super) async fn give(unit: &mut Unit<'_>, new: &NewAddress) -> Result<Addres
         confirm_email(unit, new).await?;
         return Ok(AddressAdded::Theirs(rows::id(&row, "id")?));
     }
-    let owner = unit.session.query(people::AT).bind(channel).bind(address).fetch_optional().await?;
+    let owner = unit.session.query(OWNER).bind(channel).bind(address).fetch_optional().await?;
     if let Some(row) = owner {
         return Ok(AddressAdded::Taken(people::user(&row)?));
     }
@@ -93,6 +93,17 @@ pub(super) const OF: &str = "SELECT a.id, a.channel, a.address, a.confirmed, c.e
     AND a.confirmed = FALSE WHERE a.user_id = $1 ORDER BY a.channel, a.address";
 pub(super) const THEIRS: &str =
     "SELECT id FROM addresses WHERE user_id = $1 AND channel = $2 AND address = $3 AND confirmed = TRUE";
+// Also of somebody who is deactivated: what is theirs is not given away.
+macro_rules! owner {
+    ($confirmed:literal) => {
+        concat!(
+            "SELECT u.id, u.username FROM addresses a CROSS JOIN users u \
+             WHERE u.id = a.user_id AND a.channel = $1 AND a.address = $2 AND ",
+            $confirmed
+        )
+    };
+}
+pub(super) const OWNER: Sql = Sql { sqlite: owner!("a.confirmed = 1"), postgres: owner!("a.confirmed") };
 // A route has one stop for a channel, so the newest address takes the place of the one before.
 pub(super) const REPLACED: &str =
     "DELETE FROM addresses WHERE user_id = $1 AND channel = $2 AND address <> $3 AND confirmed = TRUE";

@@ -58,6 +58,7 @@ impl Write for ClaimAddress {
         if let Some(next) = next.filter(|next| next > at) {
             return Ok(AddressClaimed::TooSoon(next));
         }
+        unit.session.query(LAPSE).bind(user).bind(channel).bind(address).bind(at.micros()).execute().await?;
         let waiting = unit.session.query(WAITING).bind(user).bind(channel).bind(address).bind(at.micros());
         if rows::unsigned(waiting.fetch_scalar().await?) >= WAITING_MAX as u64 {
             return Ok(AddressClaimed::TooMany);
@@ -130,6 +131,10 @@ fn is_same(shown: &Secret, kept: &Secret) -> bool {
 }
 
 pub(super) const SENT: &str = "SELECT sent_at FROM address_codes WHERE user_id = $1 AND channel = $2 AND address = $3";
+// Other addresses than this one, for which no code is good any more.
+pub(super) const LAPSE: &str = "DELETE FROM addresses WHERE user_id = $1 AND confirmed = FALSE \
+    AND NOT (channel = $2 AND address = $3) AND NOT EXISTS (SELECT 1 FROM address_codes c WHERE c.user_id = $1 \
+    AND c.channel = addresses.channel AND c.address = addresses.address AND c.expires_at > $4)";
 // Other addresses than this one: those that wait, and those to which a code was sent lately, be they there or not.
 pub(super) const WAITING: &str = "SELECT (SELECT count(*) FROM addresses \
     WHERE user_id = $1 AND confirmed = FALSE AND NOT (channel = $2 AND address = $3)) \

@@ -126,4 +126,8 @@ pub(super) const LOOK: Sql = Sql {
     sqlite: look!("IN (SELECT unhex(value) FROM json_each($1))"),
     postgres: look!("= ANY (ARRAY(SELECT decode(jsonb_array_elements_text($1::jsonb), 'hex')))"),
 };
-pub(super) const FORGET: &str = "DELETE FROM limits WHERE until < $1";
+// What is being counted is passed over, so that this waits for nobody. Whatever is forgotten is in this one table, which is small.
+pub(super) const FORGET: Sql = Sql {
+    sqlite: "DELETE FROM limits WHERE until < $1",
+    postgres: "DELETE FROM limits WHERE key IN (SELECT key FROM limits WHERE until < $1 FOR UPDATE SKIP LOCKED)",
+};

@@ -51,8 +51,10 @@ impl Write for CreateToken {
         if let Some(earlier) = kept(unit, &self.0).await? {
             return Ok(earlier);
         }
+        if !insert(unit, &self.0).await? {
+            return Ok(TokenCreated::Void);
+        }
         keep(unit, &self.0).await?;
-        insert(unit, &self.0).await?;
         Ok(TokenCreated::New)
     }
 }
@@ -80,10 +82,11 @@ pub(super) async fn keep(unit: &mut Unit<'_>, new: &NewToken) -> Result<(), Faul
     Ok(())
 }
 
-/// Stores a token.
-pub(super) async fn insert(unit: &mut Unit<'_>, new: &NewToken) -> Result<(), Fault> {
-    let NewToken { token, user_id, hash, sealed_webhook_secret, .. } = new;
-    unit.session
+/// Stores a token, if its account and the sign-in that asks for it are still good.
+pub(super) async fn insert(unit: &mut Unit<'_>, new: &NewToken) -> Result<bool, Fault> {
+    let NewToken { token, user_id, sign_in, hash, sealed_webhook_secret, .. } = new;
+    let inserted = unit
+        .session
         .query(INSERT_TOKEN)
         .bind(token.id.uuid())
         .bind(user_id.uuid())
@@ -93,9 +96,10 @@ pub(super) async fn insert(unit: &mut Unit<'_>, new: &NewToken) -> Result<(), Fa
         .bind(sealed_webhook_secret.as_slice())
         .bind(token.created_at.micros())
         .bind(token.expires_at.map(Timestamp::micros))
+        .bind(*sign_in)
         .execute()
         .await?;
-    Ok(())
+    Ok(inserted > 0)
 }
 
 pub(super) struct RevokeToken {
@@ -191,8 +195,10 @@ pub(super) const TOKEN_LIVES: &str = "SELECT EXISTS (SELECT 1 FROM service_token
 pub(super) const WEBHOOK_SECRET: &str = "SELECT t.webhook_secret FROM service_tokens t CROSS JOIN users u \
     WHERE t.id = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) \
     AND u.id = t.user_id AND u.deactivated_at IS NULL";
+// A sign-in that was ended while its call was under way leaves no token behind.
 pub(super) const INSERT_TOKEN: &str = "INSERT INTO service_tokens (id, user_id, name, scopes, hash, webhook_secret, created_at, \
-    expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    expires_at) SELECT $1, id, $3, $4, $5, $6, $7, $8 FROM users WHERE id = $2 AND deactivated_at IS NULL \
+    AND ($9 IS NULL OR EXISTS (SELECT 1 FROM sign_ins f WHERE f.id = $9))";
 pub(super) const REVOKE: &str =
     "UPDATE service_tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
 pub(super) const TOUCH: &str =
