@@ -20,6 +20,7 @@ from schemathesis.transport.serialization import Binary
 TOKEN = os.environ["FUZZ_TOKEN"]
 PASSWORD = os.environ["FUZZ_PASSWORD"]
 REQUESTS = os.environ["FUZZ_REQUESTS"].split()
+IDS = json.loads(os.environ["FUZZ_IDS"])
 
 # --- Who calls
 
@@ -30,13 +31,25 @@ def operation_id(case):
     return case.operation.definition.raw.get("operationId", "")
 
 
+def of_administrator(context, operations):
+    return os.environ["FUZZ_AS"] == "administrator" and context.operation.definition.raw["operationId"] in operations
+
+
 def signs_out(context):
-    return os.environ["FUZZ_AS"] == "administrator" and context.operation.definition.raw["operationId"] in SIGN_OUT
+    return of_administrator(context, SIGN_OUT)
+
+
+def changes_password(context):
+    return of_administrator(context, {"change_password"})
+
+
+def not_as_usual(context):
+    return signs_out(context) or changes_password(context)
 
 
 if TOKEN:
 
-    @schemathesis.auth().skip_for(signs_out)
+    @schemathesis.auth().skip_for(not_as_usual)
     class Caller:
         """The token that this run was given."""
 
@@ -56,6 +69,21 @@ if TOKEN:
             with urllib.request.urlopen(urllib.request.Request(url, form), timeout=10) as answer:
                 return json.load(answer)["access_token"]
 
+    @schemathesis.auth().apply_to(changes_password)
+    class Changer(Caller):
+        """Somebody who is needed for nothing else: whoever changes their password ends their other sign-ins."""
+
+        present = PASSWORD
+
+        def get(self, case, context):
+            return os.environ["FUZZ_CHANGER"]
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if operation_id(case) == "change_password" and response.status_code == 204:
+        Changer.present = case.body["new_password"]
+
 
 # --- How to get past the first check
 
@@ -73,6 +101,7 @@ PLUG_IN_EVENTS = {
     "receipt": {"type": "receipt", "delivery": REQUESTS[0]},
     "": {},
 }
+NEW_PASSWORDS = {"register": "password", "change_user": "password", "change_password": "new_password"}
 NEEDED = {"choice": ("options", [{"value": "blue"}, {"value": "green"}]), "form": ("schema", {"type": "object"})}
 
 
@@ -114,9 +143,52 @@ def plug_in(case):
     case.headers.update(said)
 
 
+def told():
+    """What the plug-in was told."""
+    with urllib.request.urlopen(os.environ["FUZZ_PLUG_IN"], timeout=10) as answer:
+        return json.load(answer)
+
+
+def addresses(case):
+    """The caller's own addresses, without the one over which questions come."""
+    url = case.operation.schema.get_base_url().rstrip("/") + "/api/me/addresses"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return [address for address in json.load(answer)["items"] if address["channel"] != "plug"]
+
+
+def own_address(case, body):
+    """One of the caller's addresses in the path; where it waits for its code, that in the body."""
+    if not (found := addresses(case)):
+        return
+    waiting = [address for address in found if not address["confirmed"]]
+    address = (waiting if body and waiting else found)[-1]
+    case.path_parameters["id"] = address["id"]
+    if body and chance(body, 4) and address["address"] in (codes := told()["codes"]):
+        body["code"] = codes[address["address"]]
+
+
+def spare(case, path):
+    """Takes those out of the path on whom the run depends, in every call, since ids come from answers as well: an
+    administrator who is demoted, or people who are deactivated, would end it. One account is there to be changed."""
+    match operation_id(case):
+        case "change_user" if path.get("id") in IDS.values():
+            path["id"] = IDS["kit"]
+        case "remove_address" if path.get("id") in (IDS["ana"], IDS["ben"]):
+            path["id"] = IDS["kit"]
+
+
+def like(body):
+    """Preferences whose names mean something: few of those of chance do."""
+    for field, value in {"channels": ["plug"], "locale": "pt-BR", "timezone": "Europe/Berlin"}.items():
+        if body.get(field) and chance((field, body), 4):
+            body[field] = value
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     query, path = case.query or {}, case.path_parameters or {}
+    spare(case, path)
     # A parked call takes from the time and shows no more after a minute than after a second.
     if re.fullmatch("[1-5]?[0-9]|60", str(query.get("wait", ""))) and int(query["wait"]) > 1:
         query["wait"] = 0
@@ -128,11 +200,38 @@ def before_call(context, case, kwargs):
     if case.headers.get("Idempotency-Key") and chance(body, 4):
         # Of chance's short keys, most were used with another body before.
         case.headers["Idempotency-Key"] = f"fuzz-{chance(body, 2**32)}"
+    password = NEW_PASSWORDS.get(operation_id(case))
+    if body and len(body.get(password) or "x" * 256) < 240 and chance((password, body), 2):
+        # Those of chance have no number, or are the first that anybody guesses.
+        body[password] += " and 7 lamps"
+    administrator = os.environ["FUZZ_AS"] == "administrator"
     match operation_id(case):
         case "create_feedback" if body:
             fit(body)
-        case "add_address" if body and chance(body, 4):
-            body["channel"] = "plug"
+        case "show_answer_page" | "answer_by_link" if (links := told()["links"]) and chance(path, 4):
+            # The newest is the likeliest to be open still.
+            link, kind = links[chance(path, len(links)) if chance((path, body), 2) else -1]
+            path["token"] = link.rpartition("/")[2]
+            if body and chance(body, 4):
+                body["value"] = {"approval": "approved", "choice": "0", "input": "blue"}.get(kind, "")
+        case "get_user" | "change_user" | "list_addresses" if chance(path, 2):
+            path["id"] = IDS["kit"]
+        case "add_address":
+            path["id"] = IDS["kit"] if chance(path, 2) else path["id"]
+            if body and chance(body, 4):
+                body["channel"] = "plug"
+        case "claim_address" if body and chance(body, 4):
+            body["channel"] = "pager"
+        case "confirm_address" | "remove_my_address" if administrator and chance((path, body), 4):
+            own_address(case, body)
+        case "set_preferences" if body:
+            like(body)
+        case "create_service_user" if body and chance(body, 4):
+            # Chance's short names were all taken by those who registered.
+            name = f"backend-{chance(body, 2**32)}"
+            body.update(username=name, email=f"{name}@example.org")
+        case "change_password" if administrator and body and chance(body, 4):
+            body["current_password"] = Changer.present
         case "login" | "open_session" if body and chance(body, 2):
             body.update(username="ana", password=PASSWORD)
         case "call_channel" if chance(path, 2):
@@ -141,6 +240,10 @@ def before_call(context, case, kwargs):
 
 # --- What is no finding
 
+PASSWORDS = [
+    r"(new_)?password: expected at least 8 characters with a number",  # a number of any script
+    r"(new_)?password: is one of the passwords that are guessed first",  # of a list
+]
 UNSAYABLE = {
     # Operation: what the hub may say of a field that is as the document wants it, and why no schema can.
     "*": [
@@ -149,16 +252,36 @@ UNSAYABLE = {
         r"[^:]*: has a key with a NUL character",
     ],
     "register": [
-        r"password: expected at least 8 characters with a number",  # a number of any script
+        *PASSWORDS,
         r"username: none can be made from the e-mail",  # with the e-mail, which may be all in another script
         r"email: expected an e-mail address of at most 254 bytes",  # bytes
     ],
     "create_token": [r"name: expected 1 to 100 characters"],  # not only blanks, which are taken off first
-    "add_address": [
-        r"address: an address has 1 to 512 bytes",  # bytes
-        r"channel: there is no channel named",
-        r"channel: this channel knows people by their account",
+    **dict.fromkeys(
+        ("add_address", "claim_address"),
+        [
+            r"address: an address has 1 to 512 bytes",  # bytes
+            r"channel: there is no channel named",
+            r"channel: this channel knows people by their account",
+        ],
+    ),
+    "confirm_address": [r"code: is not the one that was sent"],
+    "set_preferences": [
+        r"channels\[\d+\]: ",  # only channels that there are, and each once
+        r"locale: expected a language as a BCP 47 tag",  # of many parts
+        r"timezone: expected the name of an IANA time zone",  # one of hundreds
+        r"quiet_hours: `from` and `to` must differ",
     ],
+    "change_user": [
+        *PASSWORDS,
+        r"(active|role): is the last active administrator",
+        r"(role|password): is a service user",
+    ],
+    "change_password": [
+        *PASSWORDS,
+        r"current_password: is not your password",
+    ],
+    "create_service_user": [r"email: expected an e-mail address of at most 254 bytes"],
     "create_feedback": [
         r"\w+: is (only|required) for kind",
         r"prompt: has 0 characters",  # not only blanks
@@ -176,6 +299,11 @@ UNSAYABLE = {
 }
 
 
+PAGES = {
+    # What the answer page says in HTML.
+    410: "the deadline of the request had passed",
+    422: "the answer is none to the very question",
+}
 passed = collections.Counter()
 """How often each reason counted, which is told in the end: nothing is let pass in silence."""
 
@@ -201,7 +329,10 @@ def filter_failure(context, failure, case, response):
         return False
     if not isinstance(failure, RejectedPositiveData):
         return True
-    found = reason(json.loads(response.content), UNSAYABLE["*"] + UNSAYABLE.get(operation_id(case), []))
+    if operation_id(case) == "answer_by_link" and response.status_code in PAGES:
+        found = PAGES[response.status_code]
+    else:
+        found = reason(json.loads(response.content), UNSAYABLE["*"] + UNSAYABLE.get(operation_id(case), []))
     if found:
         passed[operation_id(case), found] += 1
     return not found

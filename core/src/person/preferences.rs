@@ -58,7 +58,9 @@ impl Preferences {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Locale(String);
+pub struct Locale(
+    #[schemars(length(min = 2, max = 35), regex(pattern = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"))] String,
+);
 
 impl Locale {
     /// The tag.

@@ -14,7 +14,7 @@ use crate::{channel::NameError, clock::Timestamp};
 /// A time zone, by its IANA name.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(inline)]
-pub struct Timezone(#[schemars(with = "String")] TimeZone);
+pub struct Timezone(#[schemars(with = "String", regex(pattern = "^[A-Za-z][A-Za-z0-9_+/-]*$"))] TimeZone);
 
 /// A time of day on somebody's clock, to the minute: `HH:MM`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]

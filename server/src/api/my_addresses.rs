@@ -41,7 +41,7 @@ pub(super) const PATH: &str = "/api/me/addresses";
 #[serde(deny_unknown_fields)]
 pub struct AddressCode {
     /// The 8 digits; spaces between them do not count.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", regex(pattern = r"^\s*([0-9]\s*){8}$"))]
     pub code: Secret,
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hearback_core::{Timestamp, error::FieldError, id::UserId};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Auth, CreatedToken, NewServiceToken, Person, password, registration};
@@ -49,8 +49,16 @@ pub struct NewServiceUser {
     pub email: String,
     /// What its token may do; everything but `admin` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1))]
+    #[schemars(schema_with = "service_scopes")]
     pub scopes: Option<Vec<TokenScope>>,
+}
+
+/// The scopes that a token of a service user can have: that of administrators is none of them.
+fn service_scopes(_: &mut SchemaGenerator) -> Schema {
+    let words = TokenScope::DEFAULT.map(TokenScope::as_str);
+    json_schema!({
+        "type": ["array", "null"], "minItems": 1, "items": { "type": "string", "enum": words },
+    })
 }
 
 /// A new service user, and its token, which never expires and is shown this once.

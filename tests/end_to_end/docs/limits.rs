@@ -115,6 +115,13 @@ async fn accounts_and_tokens_are_limited_as_the_document_says() {
     ];
     let base = json!({"email": "ben@example.org", "username": "ben", "password": "a green lamp 7"});
     hold(&server.nobody(), &described, "/api/auth/register", "Registration", &base, limits).await;
+    let scopes = limit(
+        "scopes",
+        [json!(["feedback:read"]), Value::Null],
+        [json!([]), json!(["admin"]), json!(["feedback:read", "admin"])],
+    );
+    let base = json!({"email": "backend@example.org", "username": "backend"});
+    hold(&ana, &described, "/api/users/service", "NewServiceUser", &base, vec![scopes]).await;
 }
 
 #[tokio::test]

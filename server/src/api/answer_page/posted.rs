@@ -31,12 +31,16 @@ pub struct Posted(HashMap<String, Vec<String>>);
 #[expect(dead_code, reason = "it describes the body; the fields of a question's form are read by their names")]
 struct Described {
     /// The hidden field of the form that was shown.
+    #[schemars(length(min = 1))]
     form: String,
     /// An approval's `approved` or `rejected`; the positions of chosen options, from 0; an input's text. The fields of a
     /// form's properties are called `value.NAME`.
-    value: Option<String>,
+    #[serde(default)]
+    value: String,
     /// What is said besides, at most 4,000 characters.
-    comment: Option<String>,
+    #[serde(default)]
+    #[schemars(length(max = 4000))]
+    comment: String,
 }
 
 impl Posted {
