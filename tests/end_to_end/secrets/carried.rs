@@ -24,7 +24,7 @@ pub async fn channels(planted: &Planted) -> (PlugIn, String) {
         let query = planted.text("[channels.NAME] url: its query");
         let url = format!("{address}?key={query}");
         let secret = STANDARD.encode(key);
-        let able = "capabilities = { buttons = true, inbound = true }";
+        let able = "capabilities = { buttons = true, edit = true, inbound = true }";
         let table = format!("kind = \"webhook\"\nurl = \"{url}\"\nsecret = \"whsec_{secret}\"\n{able}\n");
         toml.push(format!("[channels.{name}]\n{table}"));
     }
