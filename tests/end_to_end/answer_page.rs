@@ -4,6 +4,7 @@ mod browser;
 mod endings;
 mod guards;
 mod kinds;
+mod limits;
 mod links;
 mod sign_in;
 
@@ -15,7 +16,7 @@ use crate::server::{Caller, TestServer};
 
 /// A page as it was answered.
 #[derive(Debug)]
-struct Page {
+pub(crate) struct Page {
     status: StatusCode,
     headers: HeaderMap,
     html: String,
@@ -35,7 +36,7 @@ impl Page {
 
     /// Checks its status and that it has these parts.
     #[track_caller]
-    fn shows(&self, status: u16, parts: &[&str]) -> &Self {
+    pub(crate) fn shows(&self, status: u16, parts: &[&str]) -> &Self {
         assert_eq!(self.status.as_u16(), status, "{}", self.html);
         for part in parts {
             assert!(self.html.contains(part), "{part} in {}", self.html);
@@ -44,7 +45,7 @@ impl Page {
     }
 
     #[track_caller]
-    fn lacks(&self, parts: &[&str]) -> &Self {
+    pub(crate) fn lacks(&self, parts: &[&str]) -> &Self {
         for part in parts {
             assert!(!self.html.contains(part), "no {part} in {}", self.html);
         }
@@ -53,7 +54,7 @@ impl Page {
 }
 
 /// The URL that a request's link has for a person.
-async fn link(server: &TestServer, request: &Value, person: &Caller) -> String {
+pub(crate) async fn link(server: &TestServer, request: &Value, person: &Caller) -> String {
     let app = server.running().app();
     let request = app.store.request(request["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
     let account = app.accounts.account_by_login(&person.username).await.unwrap().unwrap();
@@ -66,12 +67,12 @@ fn call(method: Method, url: &str) -> RequestBuilder {
     Client::builder().redirect(Policy::none()).build().unwrap().request(method, url)
 }
 
-async fn open(url: &str) -> Page {
+pub(crate) async fn open(url: &str) -> Page {
     Page::read(call(Method::GET, url).send().await.unwrap()).await
 }
 
 /// Sends what a browser would of the form that stands on `page`.
-async fn send(url: &str, page: &Page, fields: &[(&str, &str)]) -> Page {
+pub(crate) async fn send(url: &str, page: &Page, fields: &[(&str, &str)]) -> Page {
     post(url, &[&[("form", page.form().expect("a form"))], fields].concat()).await
 }
 

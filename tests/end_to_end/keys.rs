@@ -1,5 +1,7 @@
 //! The hub's secret, rotated: what was sealed and signed before stays good, is sealed anew, and then the old one may go.
 
+mod people;
+
 use std::{fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};

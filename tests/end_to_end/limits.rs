@@ -23,7 +23,7 @@ async fn act(person: &Caller, over: &Value) -> Answered {
 }
 
 /// What the headers say: limit, remaining, reset.
-fn rate(answer: &Answered) -> [u64; 3] {
+pub(crate) fn rate(answer: &Answered) -> [u64; 3] {
     ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
         .map(|name| answer.headers[name].to_str().unwrap().parse().unwrap())
 }

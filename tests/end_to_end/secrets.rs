@@ -8,10 +8,14 @@
 //! | [`canary`] | what is looked for, and the search |
 //! | [`hub`] | the program, everything that it says kept |
 //! | [`carried`] | a day on which every secret travels |
+//! | [`links`] | of it, codes for addresses and links to answer pages |
+//! | [`managed`] | of it, changed passwords and service users |
 
 mod canary;
 mod carried;
 mod hub;
+mod links;
+mod managed;
 
 use std::{cell::RefCell, collections::BTreeSet, fs, sync::Arc};
 
@@ -56,6 +60,19 @@ const FIELDS: &[&str] = &[
     "a token: in Sec-WebSocket-Protocol",
     "a token: in a message on the socket",
     "a value of the vault",
+    "a code for an address",
+    "a code for an address: a wrong one",
+    "a code for an address: none",
+    "a link to an answer page: its token",
+    "a link to an answer page: a changed token",
+    "a link to an answer page: no token",
+    "a password: changed to",
+    "a password: not the present one",
+    "a password: refused when changing it",
+    "a password: given by an administrator",
+    "a password: refused when given",
+    "a service user's token",
+    "a service user's webhook secret",
 ];
 
 /// The canaries that have been planted so far.

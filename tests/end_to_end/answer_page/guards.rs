@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Page, call, link, now, open, post, responses, send};
 use crate::{
+    accounts::{change, id},
     program::{hearback, next},
     server::TestServer,
 };
@@ -52,6 +53,25 @@ async fn a_token_that_is_not_whole_leads_nowhere_and_says_the_same_whatever_is_w
     }
     assert_eq!(responses(&ana, &request).await, [""; 0]);
     assert_eq!(call(Method::GET, &format!("{base}/")).send().await.unwrap().status().as_u16(), 404);
+}
+
+#[tokio::test]
+async fn the_link_of_who_is_deactivated_leads_nowhere_until_they_are_back() {
+    let server = TestServer::start().await;
+    let (ana, ben) = (server.register("ana").await, server.register("ben").await);
+    let ben_id = id(&ben).await;
+    let request = ana.ask(&[&ben]).await;
+    let url = link(&server, &request, &ben).await;
+    let page = open(&url).await;
+    page.shows(200, &["Deploy"]);
+    assert_eq!(change(&ana, &ben_id, json!({"active": false})).await.body["active"], false);
+    for page in [open(&url).await, send(&url, &page, &[("value", "approved")]).await] {
+        page.shows(404, &["This link leads to no question"]).lacks(&["Deploy", "<form"]);
+    }
+    assert_eq!(responses(&ana, &request).await, [""; 0]);
+    assert_eq!(now(&ana, &request).await["status"], "pending");
+    change(&ana, &ben_id, json!({"active": true})).await;
+    send(&url, &page, &[("value", "approved")]).await.shows(200, &["Thank you"]);
 }
 
 #[tokio::test]

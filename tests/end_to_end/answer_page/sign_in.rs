@@ -8,7 +8,7 @@ use super::{Page, call, link, now, open, responses, send};
 use crate::server::{Caller, PASSWORD, TestServer};
 
 /// The cookies of a sign-in on the page, as a browser sends them.
-async fn cookies(server: &TestServer, person: &Caller) -> String {
+pub(super) async fn cookies(server: &TestServer, person: &Caller) -> String {
     let call = server.nobody().call(Method::POST, "/api/auth/session").header("Origin", server.url());
     let answer = call.form(&[("username", person.username.as_str()), ("password", PASSWORD)]).send().await.unwrap();
     assert!(answer.status().is_success(), "{answer:?}");

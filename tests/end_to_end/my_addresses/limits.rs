@@ -1,6 +1,7 @@
-//! How often a code may be tried, how long it lasts, and how many may be sent.
+//! How often a code may be tried, how long it lasts, and how many may be sent; and how much of it may be done.
 
 use super::*;
+use crate::limits::rate;
 
 fn refused(answer: &Answered) -> (u16, &str, String) {
     let detail = answer.body["errors"][0]["detail"].as_str().unwrap_or_default();
@@ -89,4 +90,49 @@ async fn five_addresses_may_wait_and_those_taken_away_lately_count() {
     world.claim(&ben, "desk", "desk-5").await;
     let other = world.ana.clone();
     world.claim(&other, "desk", "desk-1").await;
+}
+
+#[tokio::test]
+async fn addresses_and_preferences_count_with_all_that_a_person_does() {
+    let mut world = World::start().await;
+    let ben = world.ben.clone();
+    let prefer = async |locale: &str| {
+        let preferences = json!({ "locale": locale });
+        read(ben.call(Method::PUT, "/api/me/preferences").json(&preferences).send().await.unwrap()).await
+    };
+    let first = ben.post(MINE, at("desk", "desk-7")).await;
+    assert_eq!((first.status, rate(&first)), (StatusCode::CREATED, [20, 19, 3]));
+    let code = text(&world.plug_in.told("code").await, "code").to_owned();
+    let path = format!("{MINE}/{}", text(&first.body, "id"));
+    for (answer, status, left) in [
+        (ben.post(MINE, at("slack", "ben")).await, 422, 18),
+        (show(&ben, &first.body, &other_than(&code)).await, 422, 17),
+        (show(&ben, &first.body, &code).await, 200, 16),
+        (prefer("de").await, 200, 15),
+        (ben.delete(&path).await, 204, 14),
+        (ben.delete(&path).await, 404, 13),
+    ] {
+        assert_eq!((answer.status.as_u16(), &rate(&answer)[..2]), (status, &[20, left][..]), "{answer:?}");
+    }
+    for path in [MINE, "/api/me/preferences"] {
+        assert!(!ben.get(path).await.headers.contains_key("x-ratelimit-limit"), "reading does not count");
+    }
+    let (waiting, code) = world.claim(&ben, "desk", "desk-8").await;
+    for left in (0..12).rev() {
+        assert_eq!(rate(&prefer("fr").await)[1], left);
+    }
+    for refused in [
+        ben.post(MINE, at("desk", "desk-9")).await,
+        show(&ben, &waiting, &code).await,
+        ben.delete(&format!("{MINE}/{}", text(&waiting, "id"))).await,
+        prefer("it").await,
+    ] {
+        assert_eq!((refused.status.as_u16(), refused.problem()), (429, "too_many_requests"), "{refused:?}");
+        assert_eq!((rate(&refused), &refused.headers["retry-after"]), ([20, 0, 60], &"3".parse().unwrap()));
+    }
+    assert_eq!(listed(&ben).await, [waiting], "nothing was done");
+    assert_eq!(ben.get("/api/me/preferences").await.body["locale"], "fr");
+    world.claim(&world.ana.clone(), "desk", "desk-7").await;
+    world.clock.advance(Duration::from_secs(3));
+    world.claim(&ben, "desk", "desk-9").await;
 }

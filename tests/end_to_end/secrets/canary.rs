@@ -25,7 +25,8 @@ pub struct Finding {
 impl Canary {
     pub fn new(field: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        assert!(bytes.len() >= 12, "{field}: too short to be told from chance");
+        let is_code = bytes.len() >= 8 && bytes.iter().all(u8::is_ascii_digit);
+        assert!(is_code || bytes.len() >= 12, "{field}: too short to be told from chance");
         Self { field, bytes }
     }
 
@@ -77,7 +78,13 @@ impl Search {
             .collect();
         let escaped = needles.iter().map(|(_, _, bytes)| {
             let literal = |byte: &u8| format!("\\x{byte:02x}");
-            bytes.iter().map(literal).collect::<String>()
+            let literals: String = bytes.iter().map(literal).collect();
+            // A few digits stand in many a longer number, too.
+            if bytes.len() < 12 && bytes.iter().all(u8::is_ascii_digit) {
+                format!("\\b{literals}\\b")
+            } else {
+                literals
+            }
         });
         let pattern = format!("(?s-u){}", escaped.collect::<Vec<_>>().join("|"));
         let pattern = regex::bytes::RegexBuilder::new(&pattern).size_limit(1 << 28).build().unwrap();
@@ -121,4 +128,22 @@ fn a_canary_is_found_however_it_is_written() {
         assert_eq!((found[0].field, &*found[0].place), ("field", "here"));
     }
     assert_eq!(search.look("here", &around(b"a canary? no")), []);
+}
+
+#[test]
+fn a_few_digits_are_found_but_not_within_a_longer_number() {
+    let search = Search::new(&[Canary::new("code", "12345678")]);
+    for text in [
+        "12345678",
+        "{\"code\":\"12345678\"}",
+        "code=12345678&",
+        "a-3132333435363738f",
+        "xMTIzNDU2Nzg=",
+        "code: 12345678\n",
+    ] {
+        assert_eq!(search.look("here", text.as_bytes()).len(), 1, "{text}");
+    }
+    for text in ["912345678", "123456780", "1795312345678000"] {
+        assert_eq!(search.look("here", text.as_bytes()), [], "{text}");
+    }
 }

@@ -7,49 +7,52 @@ use super::{Planted, hub::Hub};
 use crate::{
     auth::text,
     called_back::receiver::Receiver,
+    plug_ins::fake::PlugIn,
     server::{Answered, read},
     socket::connect,
 };
 
 /// Two channels of programs, one that answers and one that nobody can reach, and their tables.
-pub async fn channels(planted: &Planted) -> (Receiver, String) {
+pub async fn channels(planted: &Planted) -> (PlugIn, String) {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let plug_in = Receiver::start([]).await;
+    let plug_in = PlugIn::credulous().await;
     let mut toml = Vec::new();
-    for (name, port) in [("desk", plug_in.port()), ("lost", 9)] {
+    for (name, address) in [("desk", plug_in.url()), ("lost", "http://127.0.0.1:9/hearback".into())] {
         let key: [u8; 32] = rand::random();
         planted.known("[channels.NAME] secret", key);
         planted.known("[channels.NAME] secret", STANDARD.encode(key));
         let query = planted.text("[channels.NAME] url: its query");
-        let url = format!("http://127.0.0.1:{port}/hook?key={query}");
+        let url = format!("{address}?key={query}");
         let secret = STANDARD.encode(key);
-        toml.push(format!("[channels.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = \"whsec_{secret}\"\n"));
+        let able = "capabilities = { buttons = true, edit = true, inbound = true }";
+        let table = format!("kind = \"webhook\"\nurl = \"{url}\"\nsecret = \"whsec_{secret}\"\n{able}\n");
+        toml.push(format!("[channels.{name}]\n{table}"));
     }
     (plug_in, toml.concat())
 }
 
-struct Day<'a> {
-    hub: &'a Hub,
-    planted: &'a Planted,
-    client: Client,
+pub(super) struct Day<'a> {
+    pub(super) hub: &'a Hub,
+    pub(super) planted: &'a Planted,
+    pub(super) client: Client,
 }
 
 /// The last part of an access token, which alone is secret: without it the rest is worth nothing.
-fn signature(token: &str) -> &str {
+pub(super) fn signature(token: &str) -> &str {
     token.rsplit('.').next().unwrap()
 }
 
 #[track_caller]
-fn told(answer: &Answered, status: u16) {
+pub(super) fn told(answer: &Answered, status: u16) {
     assert_eq!(answer.status.as_u16(), status, "{answer:?}");
 }
 
-async fn send(call: RequestBuilder) -> Answered {
+pub(super) async fn send(call: RequestBuilder) -> Answered {
     read(call.send().await.unwrap()).await
 }
 
 /// Everything, with a harmless prompt that may be found.
-pub async fn all(hub: &Hub, planted: &Planted, harmless: &str, mut receiver: Receiver, mut plug_in: Receiver) {
+pub async fn all(hub: &Hub, planted: &Planted, harmless: &str, mut receiver: Receiver, mut plug_in: PlugIn) {
     // It errs only when another test has installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let day = Day { hub, planted, client: Client::new() };
@@ -60,17 +63,21 @@ pub async fn all(hub: &Hub, planted: &Planted, harmless: &str, mut receiver: Rec
     let agent = text(&created, "token");
     day.cookies(&password).await;
     day.questions(agent, &access, harmless, &mut receiver, &mut plug_in).await;
+    day.addresses(&access, &mut plug_in).await;
+    day.answer_page(agent, &mut plug_in).await;
     day.sockets(agent).await;
     day.misplaced(&access).await;
+    day.service_user(&access, &mut receiver).await;
+    day.passwords(&access, agent, &password).await;
     day.endings(&access, &created).await;
 }
 
 impl Day<'_> {
-    fn call(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(super) fn call(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.hub.url))
     }
 
-    async fn post(&self, path: &str, token: &str, body: Value) -> Answered {
+    pub(super) async fn post(&self, path: &str, token: &str, body: Value) -> Answered {
         send(self.call(Method::POST, path).bearer_auth(token).json(&body)).await
     }
 
@@ -193,7 +200,7 @@ impl Day<'_> {
         access: &str,
         harmless: &str,
         receiver: &mut Receiver,
-        plug_in: &mut Receiver,
+        plug_in: &mut PlugIn,
     ) {
         let route = json!([{"channel": "lost", "address": "a"}, {"channel": "desk", "address": "b"}, "websocket"]);
         let draft = json!({
@@ -204,7 +211,7 @@ impl Day<'_> {
         let ask = self.call(Method::POST, "/api/feedback").header("X-Request-Id", harmless);
         let asked = send(ask.bearer_auth(agent).json(&draft)).await;
         told(&asked, 201);
-        while plug_in.call().await.body["type"] != "request" {}
+        plug_in.told("request").await;
         let id = text(&asked.body, "id");
         let answered = self.post(&format!("/api/feedback/{id}/responses"), access, json!({"value": "approved"})).await;
         told(&answered, 200);
