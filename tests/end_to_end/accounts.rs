@@ -206,7 +206,11 @@ async fn a_token_manages_the_hub_while_its_owner_does() {
     assert_eq!(ops.get("/api/users").await.status, StatusCode::OK);
     assert_eq!(ops.get("/api/feedback").await.problem(), "forbidden", "it has no other scope");
     let (ana_id, ben_id) = (id(&ana).await, id(&ben).await);
-    assert_eq!(change(&ops, &ben_id, json!({"role": "administrator"})).await.status, StatusCode::OK);
+    assert_eq!(change(&ops, &ben_id, json!({"email_confirmed": true})).await.status, StatusCode::OK);
+    for changes in [json!({"role": "administrator"}), json!({"password": NEW_PASSWORD})] {
+        assert_eq!(change(&ops, &ben_id, changes).await.problem(), "forbidden", "no token makes itself somebody else");
+    }
+    assert_eq!(change(&ana, &ben_id, json!({"role": "administrator"})).await.status, StatusCode::OK);
     assert_eq!(change(&ben, &ana_id, json!({"role": "member"})).await.status, StatusCode::OK);
     assert_eq!(ops.get("/api/users").await.problem(), "forbidden");
 }

@@ -48,8 +48,11 @@ impl AccountStore for SqlStorage {
     }
 
     async fn account_by_login(&self, login: &str) -> Result<Option<Account>> {
-        let row = self.readers.query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional().await?;
-        Ok(row.as_ref().map(account).transpose()?)
+        let login = login.to_lowercase();
+        let found = self.readers.query(BY_LOGIN).bind(&login).fetch_all().await?;
+        let accounts = found.iter().map(account).collect::<Result<Vec<_>, Fault>>()?;
+        // A username that looks like another's e-mail must not hide it, so the e-mail comes first.
+        Ok(accounts.into_iter().max_by_key(|account| account.email == login))
     }
 
     async fn accounts(&self, before: Option<UserId>, limit: usize) -> Result<Page<Account>> {
@@ -367,8 +370,8 @@ pub(super) const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users)";
 pub(super) const BY_ID: &str = select_account!("id = $1");
 pub(super) const BY_EMAIL: &str = select_account!("email = $1");
 pub(super) const BY_USERNAME: &str = select_account!("username = $1");
-// One query, whatever is there. A username that looks like another's e-mail must not hide it, so the e-mail comes first.
-pub(super) const BY_LOGIN: &str = select_account!("email = $1 OR username = $1 ORDER BY (email = $1) DESC LIMIT 1");
+// One query, whatever is there: two would tell by their time which it is.
+pub(super) const BY_LOGIN: &str = select_account!("email = $1 OR username = $1");
 pub(super) const NEWEST: &str = select_account!("id < $1 ORDER BY id DESC LIMIT $2");
 pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO users (id, username, email, email_confirmed, password, role, created_at) \
     VALUES ($1, $2, $3, FALSE, $4, $5, $6)";

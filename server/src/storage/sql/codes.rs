@@ -142,6 +142,7 @@ pub(super) const WAITING: &str = "SELECT (SELECT count(*) FROM addresses \
     WHERE c.user_id = $1 AND c.expires_at > $4 AND NOT (c.channel = $2 AND c.address = $3) AND NOT EXISTS \
     (SELECT 1 FROM addresses a WHERE a.user_id = $1 AND a.channel = c.channel AND a.address = c.address))";
 pub(super) const FORGET: &str = "DELETE FROM address_codes WHERE user_id = $1 AND expires_at <= $2";
+pub(super) const FORGET_OLD: &str = "DELETE FROM address_codes WHERE expires_at < $1";
 pub(super) const WAIT: &str = "INSERT INTO addresses (user_id, channel, address, confirmed, id) \
     VALUES ($1, $2, $3, FALSE, $4) ON CONFLICT (user_id, channel, address) DO UPDATE SET confirmed = FALSE RETURNING id";
 pub(super) const PUT: &str = "INSERT INTO address_codes (user_id, channel, address, sealed, sent_at, expires_at, tries) \

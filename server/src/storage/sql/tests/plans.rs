@@ -185,6 +185,7 @@ fn whole() -> impl Iterator<Item = (&'static str, Statement)> {
         codes::WAITING,
         codes::LAPSE,
         codes::FORGET,
+        codes::FORGET_OLD,
         codes::WAIT,
         codes::PUT,
         codes::CODE,
@@ -271,6 +272,8 @@ async fn no_query_scans_a_table() {
         ("accounts::HAS_OTHER_ADMINISTRATOR", "SCAN users USING INDEX users_administrators"),
         // Once an hour, and an index would cost each time that something is counted.
         ("limits::FORGET", "SCAN limits"),
+        // Few addresses wait for their codes.
+        ("codes::FORGET_OLD", "SCAN address_codes"),
         // By its number, from the first.
         ("prune::OLDEST", "SCAN e"),
         ("store::NEWEST_EVENT", "SCAN event_log"),
@@ -304,8 +307,14 @@ async fn no_query_scans_a_table_on_postgres() {
     // One row; few rows; and whether there is any at all.
     let few =
         [("Seq Scan on event_log", ""), ("Seq Scan on servers", ""), ("Seq Scan on runs", "servers::RELEASE_ALL")];
-    let walks =
-        [few[0], few[1], few[2], ("Seq Scan on users", "accounts::IS_EMPTY"), ("Seq Scan on limits", "limits::FORGET")];
+    let walks = [
+        few[0],
+        few[1],
+        few[2],
+        ("Seq Scan on users", "accounts::IS_EMPTY"),
+        ("Seq Scan on limits", "limits::FORGET"),
+        ("Seq Scan on address_codes", "codes::FORGET_OLD"),
+    ];
     let mut faults = Vec::new();
     for (number, (name, statement)) in statements().into_iter().enumerate() {
         let prepare = AssertSqlSafe(statement.prepare(&format!("plan_{number}"), name));
