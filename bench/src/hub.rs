@@ -61,6 +61,11 @@ pub(crate) async fn started(address: SocketAddr) {
 
 impl Hub {
     pub(crate) async fn start(database: Database) -> Self {
+        Self::with(database, &[]).await
+    }
+
+    /// Starts it with some more settings.
+    pub(crate) async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
         let (child, address) = start("serve", |command| {
             command
                 .current_dir(database.dir.path())
@@ -69,7 +74,8 @@ impl Hub {
                 .env("SECRET_KEY", "only for measurements, and for as long as they last")
                 .env("LOG_LEVEL", "off")
                 .env("MAX_WEBSOCKET_CONNECTIONS_PER_USER", "0")
-                .env("MAX_TOTAL_WEBSOCKET_CONNECTIONS", "0");
+                .env("MAX_TOTAL_WEBSOCKET_CONNECTIONS", "0")
+                .envs(settings.iter().copied());
         });
         started(address).await;
         let (person, agent) = (String::new(), String::new());
