@@ -8,6 +8,15 @@ use tokio::{
     net::TcpStream,
 };
 
+/// A POST of a form, by nobody.
+pub(crate) fn form(path: &str, fields: &str) -> Vec<u8> {
+    let (kind, length) = ("application/x-www-form-urlencoded", fields.len());
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{fields}"
+    )
+    .into_bytes()
+}
+
 /// A POST, or a GET where there is no body.
 pub(crate) fn request(path: &str, token: &str, body: Option<&str>) -> Vec<u8> {
     let method = if body.is_some() { "POST" } else { "GET" };
@@ -77,8 +86,13 @@ fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
 impl Answer<'_> {
     /// Checks the status, three digits.
     pub(crate) fn expect(&self, status: &str) -> &Self {
-        assert_eq!(&self.0[9..12], status.as_bytes(), "{}", String::from_utf8_lossy(self.0));
+        assert_eq!(self.status(), status, "{}", String::from_utf8_lossy(self.0));
         self
+    }
+
+    /// Three digits.
+    pub(crate) fn status(&self) -> &str {
+        std::str::from_utf8(&self.0[9..12]).unwrap()
     }
 
     pub(crate) fn contains(&self, wanted: &str) -> bool {

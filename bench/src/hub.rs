@@ -61,6 +61,11 @@ pub(crate) async fn started(address: SocketAddr) {
 
 impl Hub {
     pub(crate) async fn start(database: Database) -> Self {
+        Self::with(database, &[]).await
+    }
+
+    /// Starts it with some more settings.
+    pub(crate) async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
         let (child, address) = start("serve", |command| {
             command
                 .current_dir(database.dir.path())
@@ -72,7 +77,8 @@ impl Hub {
                 .env("RATE_LIMIT_USER", "1000000000")
                 .env("RATE_LIMIT_CHANNEL", "1000000000")
                 .env("MAX_WEBSOCKET_CONNECTIONS_PER_USER", "0")
-                .env("MAX_TOTAL_WEBSOCKET_CONNECTIONS", "0");
+                .env("MAX_TOTAL_WEBSOCKET_CONNECTIONS", "0")
+                .envs(settings.iter().copied());
         });
         started(address).await;
         let (person, agent) = (String::new(), String::new());

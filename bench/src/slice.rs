@@ -42,14 +42,18 @@ pub(crate) async fn run(
     let mut took: Vec<_> = took.into_iter().flatten().collect();
     took.sort_unstable();
     let count = f64::from(u32::try_from(took.len()).unwrap());
-    let per_cent = |at: usize| took[(took.len() * at / 100).min(took.len() - 1)].as_secs_f64() * 1e3;
     Slice {
         a_second: count / elapsed.as_secs_f64(),
-        p50: per_cent(50),
-        p99: per_cent(99),
+        p50: per_cent(&took, 50),
+        p99: per_cent(&took, 99),
         cpu: cpu.as_secs_f64() * 1e6 / count,
         client_cpu: client_cpu.as_secs_f64() * 1e6 / count,
     }
+}
+
+/// What so many per cent took at most, in milliseconds, of times in order.
+pub(crate) fn per_cent(took: &[Duration], at: usize) -> f64 {
+    took[(took.len() * at / 100).min(took.len() - 1)].as_secs_f64() * 1e3
 }
 
 /// Calls again and again until then, once at least.
