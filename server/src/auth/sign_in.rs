@@ -1,7 +1,8 @@
 //! Signing in, renewing and signing out.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, time::Duration};
 
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Auth, access_token::Access};
@@ -11,6 +12,10 @@ use crate::{
     digest,
 };
 
+/// How long a log-in that is refused before its password is looked at has to wait for the answer. Whoever floods the hub waits
+/// for an answer before they send more over the same connection, and the hub waits for free. It is a pace, and no rule: so it
+/// is of real time, not of the hub's clock.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
 const WRONG: &str = "The username or the password is wrong.";
 
 /// A sign-in, new or renewed.
@@ -40,9 +45,19 @@ impl Auth {
     /// has too; `unavailable` while too many sign in at once; `forbidden` to who knows the password of a deactivated account.
     pub async fn log_in(&self, login: &str, password: String, from: Option<IpAddr>) -> Result<SignIn, Problem> {
         let login = login.trim().to_lowercase();
-        let account = self.accounts.account_by_login(&login).await?;
-        let stored = account.as_ref().and_then(|account| account.password.clone());
-        let right = self.attempts.guarded(&login, from, self.passwords.verify(password, stored)).await?;
+        let mut account = None;
+        let verify = async {
+            account = self.accounts.account_by_login(&login).await?;
+            let stored = account.as_ref().and_then(|account| account.password.clone());
+            self.passwords.verify(password, stored).await
+        };
+        let right = match self.attempts.guarded(&login, from, verify).await {
+            Ok(right) => right,
+            Err(refused) => {
+                sleep(REFUSED_AFTER).await;
+                return Err(refused);
+            }
+        };
         match account.filter(|_| right) {
             Some(account) if account.is_active() => self.begin(account).await,
             Some(_) => Err(Problem::forbidden("This account is deactivated. Ask an administrator of this hub.")),
