@@ -142,20 +142,22 @@ impl Cast {
 
     /// An address of the owner's, which waits for its code.
     async fn waiting_address(&mut self) -> String {
-        let listed = self.owner.get("/api/me/addresses").await.body;
+        let owner = self.caller("owner").await;
+        let listed = owner.get("/api/me/addresses").await.body;
         for address in listed["items"].as_array().unwrap() {
             if address["confirmed"] == false {
                 return text(address, "id").into();
             }
         }
         let address = json!({"channel": "desk", "address": format!("owner-{}", self.number())});
-        text(&self.owner.post("/api/me/addresses", address).await.body, "id").into()
+        text(&owner.post("/api/me/addresses", address).await.body, "id").into()
     }
 
     /// An address that the administrator has given the owner.
     async fn given_address(&mut self, owner: &str) -> String {
         let address = json!({"channel": "desk", "address": format!("owner-{}", self.number())});
-        let given = self.administrator.post(&format!("/api/users/{owner}/addresses"), address).await;
+        let administrator = self.caller("administrator").await;
+        let given = administrator.post(&format!("/api/users/{owner}/addresses"), address).await;
         text(&given.body, "id").into()
     }
 

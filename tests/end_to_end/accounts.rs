@@ -5,7 +5,11 @@ use std::{pin::pin, time::Duration};
 use hearback::{account::Over, storage::postgres::Scratch};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::{
     auth::{log_in, refresh, send, text},
@@ -139,6 +143,40 @@ async fn what_was_on_its_way_to_who_is_deactivated_is_not_sent() {
     reason("queued").await;
     assert_eq!(change(&ana, &ben_id, json!({"active": false})).await.status, StatusCode::OK);
     assert_eq!(reason("failed").await["next_attempt_at"], Value::Null);
+    // What is theirs is not given away meanwhile, and what was asked comes to them when they are back.
+    let address = json!({"channel": "desk", "address": "front"});
+    let given = ana.post(&format!("/api/users/{}/addresses", id(&ana).await), address).await;
+    assert_eq!((given.problem(), given.fields()), ("taken", vec!["address"]));
+    assert_eq!(change(&ana, &ben_id, json!({"active": true})).await.status, StatusCode::OK);
+    reason("queued").await;
+}
+
+/// Who is known at the beginning of a call is to be good at its end, however long its body takes.
+#[tokio::test]
+async fn a_call_whose_body_comes_after_its_sign_in_has_ended_changes_nothing() {
+    let server = TestServer::start().await;
+    let ana = server.register("ana").await;
+    let body = json!({"name": "left behind"}).to_string();
+    let address = server.url().strip_prefix("http://").unwrap().to_owned();
+    let mut socket = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /api/tokens HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        ana.token.as_ref().unwrap(),
+        body.len()
+    );
+    let (first, rest) = body.split_at(1);
+    socket.write_all(format!("{head}{first}").as_bytes()).await.unwrap();
+    // The hub has begun with it, or not yet: it is the same to whoever sends it.
+    assert_eq!(ana.get("/api/auth/me").await.status, StatusCode::OK);
+    assert_eq!(ana.post("/api/auth/logout", json!({})).await.status, StatusCode::NO_CONTENT);
+    socket.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let again = log_in(&server, "ana", PASSWORD).await;
+    let again = server.caller(text(&again.body, "access_token"));
+    assert_eq!(again.get("/api/tokens").await.body["items"], json!([]));
 }
 
 #[tokio::test]

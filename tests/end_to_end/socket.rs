@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::server::{Caller, PASSWORD, TestServer};
+use crate::server::{Caller, PASSWORD, TestServer, unlimited};
 
 /// What should come at once comes within this, on the slowest machine.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -121,7 +121,7 @@ async fn a_person_sees_live_what_is_asked_and_how_it_ends() {
 #[tokio::test]
 async fn a_socket_cut_in_a_burst_and_resumed_misses_nothing_and_repeats_nothing() {
     const REQUESTS: usize = 150;
-    let server = TestServer::start().await;
+    let server = TestServer::with(unlimited).await;
     let ana = server.register("ana").await;
     let agent = server.agent(&ana).await;
     let mut socket = Socket::open(&server, &ana, None).await;

@@ -1,8 +1,8 @@
 //! The argon2id hashes of passwords, made on a few threads of their own.
 //!
 //! Hashing is slow and takes memory on purpose, so a flood of log-ins could take the whole machine. Therefore: no more threads than
-//! half of the cores, of the lowest priority, so that calls go first; and a short queue, which refuses when it is full, since a
-//! log-in that waits for long is tried again and makes it longer.
+//! half of the cores, of the lowest priority, so that calls go first; and a queue that refuses when it is full, since a
+//! log-in that waits for long is tried again and makes it longer (decision 0025).
 
 use std::{
     sync::{

@@ -20,7 +20,7 @@ async fn the_link_that_a_plug_in_is_told_is_enough_to_answer_and_wakes_the_agent
     let mut plug_in = PlugIn::start().await;
     let server = TestServer::with(|config| {
         // It takes no answers: the link is the only way.
-        let capabilities = json!({"edit": true});
+        let capabilities = json!({"edit": true, "email_addresses": true});
         let desk = json!({"kind": "webhook", "url": plug_in.url(), "secret": SECRET, "capabilities": capabilities});
         config.channels.insert("desk".into(), desk);
         config.outbound_allow = "127.0.0.0/8".parse().unwrap();
@@ -47,13 +47,15 @@ async fn the_link_that_a_plug_in_is_told_is_enough_to_answer_and_wakes_the_agent
     // What was shown there is settled.
     assert_eq!(plug_in.told("settle").await["request"]["status"], "answered");
 
-    // An address that the asker named may be anybody's.
-    let mut named = ask;
-    named["channels"] = json!([{"channel": "desk", "address": "a-group"}]);
-    let request = agent.put(named).await;
-    let shown = plug_in.told("request").await;
-    let page = format!("{}/#/requests/{}", server.url(), request["id"].as_str().unwrap());
-    assert_eq!((&shown["to"], &shown["answer_url"]), (&json!("a-group"), &json!(page)));
+    // An address that the asker named may be anybody's, however it is written.
+    for named in ["a-group", "A-Group", "Desk-7"] {
+        let mut draft = ask.clone();
+        draft["channels"] = json!([{"channel": "desk", "address": named}]);
+        let request = agent.put(draft).await;
+        let shown = plug_in.told("request").await;
+        let page = format!("{}/#/requests/{}", server.url(), request["id"].as_str().unwrap());
+        assert_eq!((&shown["to"], &shown["answer_url"]), (&json!(named.to_lowercase()), &json!(page)));
+    }
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn a_code_that_was_sent_before_a_rotation_confirms_after_it(database: Opti
     let mut plug_in = PlugIn::credulous().await;
     let mut server = TestServer::with(|config| {
         if let Some(database) = &database {
-            config.database_url = database.url().to_owned();
+            database.url().clone_into(&mut config.database_url);
         }
         let capabilities = json!({"buttons": true, "inbound": true});
         let desk = json!({"kind": "webhook", "url": plug_in.url(), "secret": SECRET, "capabilities": capabilities});
