@@ -1,6 +1,6 @@
-//! Files that the program carries: kept compressed, known by their hash.
+//! Files that the program carries: known by their hash, compressed once.
 
-use std::io::Write;
+use std::{io::Write, sync::OnceLock};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -11,12 +11,14 @@ use poem::Response;
 use crate::digest;
 
 /// A file as it is answered.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Asset {
     content_type: &'static str,
     policy: Option<HeaderValue>,
     plain: Bytes,
-    gzip: Option<Bytes>,
+    /// Made for the first who takes it, since the readers of the API are large and a start should not wait for them. `None`
+    /// where it would be no smaller.
+    gzip: OnceLock<Option<Bytes>>,
     etag: HeaderValue,
 }
 
@@ -27,8 +29,7 @@ impl Asset {
         let hash = URL_SAFE_NO_PAD.encode(&digest::sha256(&plain)[..12]);
         // Weak, since the compressed and the plain file are the same to a reader, but not to the byte.
         let etag = HeaderValue::try_from(format!("W/\"{hash}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
-        let gzip = Some(gzip(&plain, Compression::best())).filter(|gzip| gzip.len() < plain.len());
-        Self { content_type, policy: None, plain, gzip, etag }
+        Self { content_type, policy: None, plain, gzip: OnceLock::new(), etag }
     }
 
     /// The same file with a content security policy of its own.
@@ -54,10 +55,15 @@ impl Asset {
             return response.status(StatusCode::NOT_MODIFIED).finish();
         }
         response = response.content_type(self.content_type);
-        match self.gzip.as_ref().filter(|_| accepts_gzip(request)) {
-            Some(gzip) => response.header(header::CONTENT_ENCODING, "gzip").body(gzip.clone()),
+        match Some(self).filter(|_| accepts_gzip(request)).and_then(Self::compressed) {
+            Some(gzip) => response.header(header::CONTENT_ENCODING, "gzip").body(gzip),
             None => response.body(self.plain.clone()),
         }
+    }
+
+    fn compressed(&self) -> Option<Bytes> {
+        let smaller = || Some(gzip(&self.plain, Compression::best())).filter(|gzip| gzip.len() < self.plain.len());
+        self.gzip.get_or_init(smaller).clone()
     }
 }
 

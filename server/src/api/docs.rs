@@ -3,10 +3,14 @@
 //! The readers come as pages with their scripts inside. Here each script becomes a file of its own, since pages may run no
 //! other.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use poem::{Endpoint, Request, Response, Result};
 use poem_openapi::{OpenApi, OpenApiService};
+use tokio::task::spawn_blocking;
 
 use super::{asset::Asset, openapi, problem::Problem};
 
@@ -17,49 +21,86 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-i
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// A file that is answered to every call.
-pub(super) struct File(Asset);
+/// The documentation, written for the first who opens it: that takes longer than all the rest of the hub's start.
+#[derive(Clone)]
+pub(super) struct Docs(Arc<LazyLock<Files, Box<dyn FnOnce() -> Files + Send>>>);
+
+impl Docs {
+    /// The documentation of all operations of a service, below a path prefix.
+    pub(super) fn new<A: OpenApi + 'static>(
+        service: impl FnOnce() -> OpenApiService<A, ()> + Send + 'static,
+        prefix: String,
+    ) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(move || Files::new(&service(), &prefix)))))
+    }
+
+    /// The OpenAPI document.
+    pub(super) fn openapi(&self) -> File {
+        self.file(|files, _| Some(&files.openapi))
+    }
+
+    /// The page of Swagger UI.
+    pub(super) fn swagger(&self) -> File {
+        self.file(|files, _| Some(&files.swagger.page))
+    }
+
+    /// The scripts of Swagger UI, by the path's parameter.
+    pub(super) fn swagger_scripts(&self) -> File {
+        self.file(|files, name| files.swagger.scripts.get(name))
+    }
+
+    /// The page of Redoc.
+    pub(super) fn redoc(&self) -> File {
+        self.file(|files, _| Some(&files.redoc.page))
+    }
+
+    /// The scripts of Redoc, by the path's parameter.
+    pub(super) fn redoc_scripts(&self) -> File {
+        self.file(|files, name| files.redoc.scripts.get(name))
+    }
+
+    fn file(&self, find: Find) -> File {
+        File { docs: self.clone(), find }
+    }
+}
+
+/// Finds a file by the path's parameter, which is empty where there is none.
+type Find = for<'a> fn(&'a Files, &str) -> Option<&'a Asset>;
+
+/// A file of the documentation, or several that a parameter of the path tells apart.
+pub(super) struct File {
+    docs: Docs,
+    find: Find,
+}
 
 impl Endpoint for File {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        Ok(self.0.answer(request.headers()))
+        let name: String = request.path_params().unwrap_or_default();
+        let (docs, find, headers) = (self.docs.clone(), self.find, request.headers().clone());
+        // The first call writes and compresses megabytes, meanwhile others are served.
+        let answer = spawn_blocking(move || find(&docs.0, &name).map(|file| file.answer(&headers))).await;
+        let answer = answer.map_err(|_| Problem::internal())?;
+        Ok(answer.ok_or_else(|| Problem::not_found("The reader has no such file."))?)
     }
 }
 
-/// The scripts of a reader, by name.
-pub(super) struct Scripts(HashMap<String, Asset>);
-
-impl Endpoint for Scripts {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> Result<Response> {
-        let name: String = request.path_params()?;
-        let script = self.0.get(&name).ok_or_else(|| Problem::not_found("The reader has no such file."))?;
-        Ok(script.answer(request.headers()))
-    }
+/// What the documentation consists of.
+struct Files {
+    openapi: Asset,
+    swagger: Reader,
+    redoc: Reader,
 }
 
-/// A reader of the document: its page, and below that its scripts.
-pub(super) struct Reader {
-    pub(super) page: File,
-    pub(super) scripts: Scripts,
+/// A reader of the document: its page, and below that its scripts by name.
+struct Reader {
+    page: Asset,
+    scripts: HashMap<String, Asset>,
 }
 
-/// The documentation.
-pub(super) struct Docs {
-    /// The OpenAPI document.
-    pub(super) openapi: File,
-    /// Swagger UI, at `/docs`.
-    pub(super) swagger: Reader,
-    /// Redoc, at `/redoc`.
-    pub(super) redoc: Reader,
-}
-
-impl Docs {
-    /// The documentation of all operations, below a path prefix.
-    pub(super) fn new<A: OpenApi>(service: &OpenApiService<A, ()>, prefix: &str) -> Self {
+impl Files {
+    fn new<A: OpenApi>(service: &OpenApiService<A, ()>, prefix: &str) -> Self {
         let document = openapi::document(service, prefix);
         let document = serde_json::to_string_pretty(&document).unwrap_or_default();
         // A text of the document could seem to end the script that it stands in.
@@ -68,10 +109,10 @@ impl Docs {
         let reader = |path: &str, html: String| {
             let (page, scripts) = apart(path, &without_web_fonts(&html.replacen(&raw, &inline, 1)));
             let scripts = scripts.into_iter().map(|(name, text)| (name, Asset::new(SCRIPT, text)));
-            Reader { page: File(Asset::new(HTML, page).with_policy(POLICY)), scripts: Scripts(scripts.collect()) }
+            Reader { page: Asset::new(HTML, page).with_policy(POLICY), scripts: scripts.collect() }
         };
         Self {
-            openapi: File(Asset::new("application/json", document)),
+            openapi: Asset::new("application/json", document),
             swagger: reader("docs", service.swagger_ui_html()),
             redoc: reader("redoc", service.redoc_html()),
         }

@@ -85,20 +85,24 @@ fn operations(app: &Arc<App>) -> Operations {
     )
 }
 
+fn service(app: &Arc<App>) -> OpenApiService<Operations, ()> {
+    OpenApiService::new(operations(app), "Hearback", env!("CARGO_PKG_VERSION"))
+}
+
 /// Everything that the server answers, below the path prefix.
 #[must_use]
 pub fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
     let prefix = app.config.path_prefix.clone();
-    let service = OpenApiService::new(operations(&app), "Hearback", env!("CARGO_PKG_VERSION"));
-    let docs = docs::Docs::new(&service, &prefix);
+    let documented = app.clone();
+    let docs = docs::Docs::new(move || service(&documented), prefix.clone());
     let below = Route::new()
-        .nest("/", service)
+        .nest("/", service(&app))
         .at("/assets/*path", get(page::Assets::default()))
-        .at("/docs", get(docs.swagger.page))
-        .at("/docs/:script", get(docs.swagger.scripts))
-        .at("/redoc", get(docs.redoc.page))
-        .at("/redoc/:script", get(docs.redoc.scripts))
-        .at("/openapi.json", get(docs.openapi))
+        .at("/docs", get(docs.swagger()))
+        .at("/docs/:script", get(docs.swagger_scripts()))
+        .at("/redoc", get(docs.redoc()))
+        .at("/redoc/:script", get(docs.redoc_scripts()))
+        .at("/openapi.json", get(docs.openapi()))
         .at("/ws", get(socket::Socket(app.clone())))
         .at("/metrics", get(metrics::Metrics(app.clone())));
     let allowed = middleware::Allowed::of(&Operations::meta(), &prefix);
@@ -108,8 +112,5 @@ pub fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
 /// The OpenAPI document, as `/openapi.json` has it.
 #[must_use]
 pub fn openapi(app: &Arc<App>) -> serde_json::Value {
-    openapi::document(
-        &OpenApiService::new(operations(app), "Hearback", env!("CARGO_PKG_VERSION")),
-        &app.config.path_prefix,
-    )
+    openapi::document(&service(app), &app.config.path_prefix)
 }
