@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hearback_core::channel::AnswerUrls;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
     accounts::{change, id},
+    answer_page::{link, link_of},
     auth::{log_in, send, text},
     server::{Caller, PASSWORD, TestServer, unlimited},
 };
@@ -185,10 +185,8 @@ impl Cast {
             _ => text(request, "id").to_owned(),
         };
         let address = if operation == "remove_address" { self.given_address(&owner).await } else { String::new() };
-        let app = self.server.running().app();
         let asked = request["to"][0]["id"].as_str().unwrap().parse().unwrap();
-        let stored = app.store.request(text(request, "id").parse().unwrap()).await.unwrap().unwrap();
-        let link = app.answer_tokens.personal(&stored, asked);
+        let link = link_of(&self.server, request, asked).await;
         let path = path
             .replace("{id}", &id)
             .replace("{address_id}", &address)
@@ -283,9 +281,8 @@ async fn the_socket_takes_whoever_may_call() {
     }
     // And a link of somebody who is deactivated leads nowhere.
     let request = cast.agent.ask(&[&cast.asked]).await;
-    let (app, asked) = (cast.server.running().app(), id(&cast.asked).await);
-    let stored = app.store.request(text(&request, "id").parse().unwrap()).await.unwrap().unwrap();
-    let link = app.answer_tokens.personal(&stored, asked.parse().unwrap());
+    let asked = id(&cast.asked).await;
+    let link = link(&cast.server, &request, &cast.asked).await;
     let path = link.strip_prefix(&cast.server.url()).unwrap().to_owned();
     assert_eq!(send(cast.server.nobody().call(Method::GET, &path)).await.status, StatusCode::OK);
     change(&cast.administrator, &asked, json!({"active": false})).await;

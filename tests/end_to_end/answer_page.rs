@@ -8,7 +8,7 @@ mod limits;
 mod links;
 mod sign_in;
 
-use hearback_core::channel::AnswerUrls;
+use hearback_core::{channel::AnswerUrls, id::UserId};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect::Policy};
 use serde_json::Value;
 
@@ -55,10 +55,17 @@ impl Page {
 
 /// The URL that a request's link has for a person.
 pub(crate) async fn link(server: &TestServer, request: &Value, person: &Caller) -> String {
+    let account = server.running().app().accounts.account_by_login(&person.username).await.unwrap().unwrap();
+    link_of(server, request, account.user.id).await
+}
+
+/// The URL in what was sent to the person with this id.
+pub(crate) async fn link_of(server: &TestServer, request: &Value, person: UserId) -> String {
     let app = server.running().app();
-    let request = app.store.request(request["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
-    let account = app.accounts.account_by_login(&person.username).await.unwrap().unwrap();
-    app.answer_tokens.personal(&request, account.user.id)
+    let request = app.store.request(text(&request["id"]).parse().unwrap()).await.unwrap().unwrap();
+    let deliveries = app.store.deliveries(request.id, None, 500).await.unwrap().items;
+    let delivery = deliveries.iter().find(|delivery| delivery.user_id == person).expect("something is sent to them");
+    app.answer_tokens.personal(&request, delivery.id)
 }
 
 fn call(method: Method, url: &str) -> RequestBuilder {

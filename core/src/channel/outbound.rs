@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::{channel::Receipt, clock::Timestamp, feedback::Request, id::UserId, person::UserRef, secret::Secret};
+use crate::{channel::Receipt, clock::Timestamp, feedback::Request, id::DeliveryId, person::UserRef, secret::Secret};
 
 /// What is said.
 #[derive(Clone, Debug)]
@@ -78,9 +78,9 @@ impl Outbound {
 /// Where a request is answered in a browser. It is a port, since one of the links proves who follows it, and so is signed
 /// outside of core.
 pub trait AnswerUrls: fmt::Debug + Send + Sync + 'static {
-    /// Where this person, who is asked, answers without signing in: for an address that is theirs. The same for the same
-    /// request and person.
-    fn personal(&self, request: &Request, person: UserId) -> String;
+    /// Where whom this delivery of the request goes to answers without signing in: for an address that is theirs. The same
+    /// for the same delivery.
+    fn personal(&self, request: &Request, delivery: DeliveryId) -> String;
 
     /// Where whoever is asked answers once they have signed in. It proves nothing, and so fits an address that may be
     /// anybody's.

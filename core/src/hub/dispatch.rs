@@ -16,9 +16,9 @@ use crate::{
     store::{FinishedSend, SendClaim},
 };
 
-/// How often storing an attempt's end is tried.
 /// Why nothing is sent to somebody who is deactivated. A store knows by it what to send when they are back.
 const DEACTIVATED: &str = "the account was deactivated";
+/// How often storing an attempt's end is tried.
 const FINISH_TRIES_MAX: u32 = 100;
 /// The longest wait between two of these tries.
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -41,6 +41,11 @@ impl Attempted {
         let error = state.reason().map(Into::into);
         let in_doubt = matches!(state, DeliveryState::Unknown { .. });
         Self { state, called: true, error, in_doubt }
+    }
+
+    /// Nothing was called: it is as if it had not been claimed.
+    fn queued(due: Timestamp) -> Self {
+        Self { state: DeliveryState::Queued { due, reason: None }, called: false, error: None, in_doubt: false }
     }
 
     /// Nothing was called.
@@ -90,18 +95,20 @@ impl Hub {
         stop: CancellationToken,
         _place: OwnedSemaphorePermit,
     ) {
-        let SendClaim { delivery, request, interrupted, deactivated, locale } = claim;
+        let postponed = self.postponed(&claim);
+        let SendClaim { delivery, request, interrupted, deactivated, preferences, .. } = claim;
         let ended = match self.channels.get(&delivery.channel) {
             _ if deactivated => {
                 let reason = String::from(DEACTIVATED);
                 Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
             }
             running if interrupted => self.after_stop(running, &request),
+            Some(_) if let Some(due) = postponed => Attempted::queued(due),
             Some(running) => {
                 running.begun().watch(delivery.id.uuid());
                 let made = select! {
                     biased;
-                    ended = self.make_attempt(running, &delivery, &request, locale) => Some(ended),
+                    ended = self.make_attempt(running, &delivery, &request, preferences.locale) => Some(ended),
                     () = self.cut_short(&stop) => None,
                 };
                 match (made, running.begun().take(delivery.id.uuid())) {
@@ -118,10 +125,17 @@ impl Hub {
         self.finish(&delivery, &request, lease, ended).await;
     }
 
-    /// The hub stops while something still held the send back: it is as if it had not been claimed.
+    /// When an attempt is due instead of now that comes so late that its person's hours have become quiet meanwhile. What was
+    /// planned into quiet hours was so on purpose.
+    fn postponed(&self, claim: &SendClaim) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let due = |at| claim.preferences.due(&claim.request, at);
+        Some(due(now)).filter(|later| *later > now && due(claim.due) == claim.due)
+    }
+
+    /// The hub stops while something still held the send back.
     fn before_send(&self) -> Attempted {
-        let state = DeliveryState::Queued { due: self.clock.now(), reason: None };
-        Attempted { state, called: false, error: None, in_doubt: false }
+        Attempted::queued(self.clock.now())
     }
 
     /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.
@@ -204,7 +218,7 @@ impl Hub {
         let answer_url = if named {
             self.answer_urls.signed_in(request)
         } else {
-            self.answer_urls.personal(request, delivery.user_id)
+            self.answer_urls.personal(request, delivery.id)
         };
         Outbound {
             id: delivery.id.uuid(),

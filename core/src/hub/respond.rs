@@ -120,7 +120,11 @@ impl Hub {
     }
 
     /// Who is at an address: by the account itself where the channel knows people so, else by their confirmed address.
-    async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
         let by_account =
             self.channels.get(channel).is_some_and(|running| running.channel().capabilities().account_addresses);
         if by_account {

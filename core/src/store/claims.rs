@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     feedback::{Delivery, DeliveryState, Request},
     id::{DeliveryId, RequestId, UserId},
-    person::{Locale, Person},
+    person::{Locale, Person, Preferences},
 };
 
 /// A delivery to attempt: its newest attempt has begun and is committed. One that was cut off has no new attempt.
@@ -18,12 +18,14 @@ pub struct SendClaim {
     pub delivery: Delivery,
     /// What is delivered.
     pub request: Arc<Request>,
+    /// When it was due.
+    pub due: Timestamp,
     /// Whether its newest attempt was cut off by a crash, so that it may have been sent.
     pub interrupted: bool,
     /// Whether the person's account was deactivated meanwhile: nothing is sent to them then.
     pub deactivated: bool,
-    /// The language of the person.
-    pub locale: Option<Locale>,
+    /// How the person likes to be reached, now.
+    pub preferences: Preferences,
 }
 
 /// How an attempt ended.

@@ -141,7 +141,13 @@ impl Problem {
     /// A header that its answer has.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.0.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.headers().iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The headers that its answer has besides those of every problem.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
     }
 
     /// The sentence for people.

@@ -1,30 +1,29 @@
-//! The tokens in links to the answer page. A token is bound to a request, to one of the people asked and to the deadline; it
-//! is signed, not stored, so that the hub knows it on every server and after every restart.
+//! The tokens in links to the answer page. A token is bound to a delivery, and so to a request, to one of the people asked
+//! and to the address where they got it, and to the deadline; it is signed, not stored, so that the hub knows it on every
+//! server and after every restart.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hearback_core::{
     Timestamp,
     channel::AnswerUrls,
     feedback::Request,
-    id::{RequestId, UserId},
+    id::DeliveryId,
 };
 use ring::hmac;
 use uuid::Uuid;
 
 /// The first byte of every token, so that another format can follow.
 const VERSION: u8 = 1;
-/// What is signed: the version, the request, the person, the deadline.
-const SIGNED_LEN: usize = 1 + 16 + 16 + 8;
+/// What is signed: the version, the delivery, the deadline.
+const SIGNED_LEN: usize = 1 + 16 + 8;
 /// The whole token: what is signed, and its HMAC-SHA256.
 const TOKEN_LEN: usize = SIGNED_LEN + 32;
 
-/// What a token proves: whoever holds it got it at an address of this person's.
+/// What a token proves: whoever holds it got it where this delivery went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerClaims {
-    /// The request that it may answer.
-    pub request: RequestId,
-    /// In whose name.
-    pub person: UserId,
+    /// The delivery that brought it: of the request that it may answer, to the person in whose name.
+    pub delivery: DeliveryId,
     /// The request's deadline.
     pub deadline: Timestamp,
 }
@@ -51,13 +50,12 @@ impl AnswerTokens {
         Self { keys: keys.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)).collect(), hub }
     }
 
-    /// The token of these claims: 98 characters that need no escape in a URL.
+    /// The token of these claims: 76 characters that need no escape in a URL.
     #[must_use]
     pub fn issue(&self, claims: AnswerClaims) -> String {
         let mut token = Vec::with_capacity(TOKEN_LEN);
         token.push(VERSION);
-        token.extend_from_slice(claims.request.uuid().as_bytes());
-        token.extend_from_slice(claims.person.uuid().as_bytes());
+        token.extend_from_slice(claims.delivery.uuid().as_bytes());
         token.extend_from_slice(&claims.deadline.micros().to_be_bytes());
         if let Some(key) = self.keys.first() {
             let tag = hmac::sign(key, &token);
@@ -70,7 +68,7 @@ impl AnswerTokens {
     #[must_use]
     pub fn read(&self, token: &str) -> Option<AnswerClaims> {
         // Before it is decoded: what is longer is none, however long.
-        if token.len() != TOKEN_LEN.div_ceil(3) * 4 - 2 {
+        if token.len() != TOKEN_LEN / 3 * 4 {
             return None;
         }
         let bytes: [u8; TOKEN_LEN] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
@@ -80,19 +78,17 @@ impl AnswerTokens {
             return None;
         }
         let (version, rest) = signed.split_first()?;
-        let (request, rest) = rest.split_first_chunk::<16>()?;
-        let (person, deadline) = rest.split_first_chunk::<16>()?;
+        let (delivery, deadline) = rest.split_first_chunk::<16>()?;
         (*version == VERSION).then_some(AnswerClaims {
-            request: Uuid::from_bytes(*request).into(),
-            person: Uuid::from_bytes(*person).into(),
+            delivery: Uuid::from_bytes(*delivery).into(),
             deadline: Timestamp::from_micros(i64::from_be_bytes(deadline.try_into().ok()?)),
         })
     }
 }
 
 impl AnswerUrls for AnswerTokens {
-    fn personal(&self, request: &Request, person: UserId) -> String {
-        let claims = AnswerClaims { request: request.id, person, deadline: request.expires_at };
+    fn personal(&self, request: &Request, delivery: DeliveryId) -> String {
+        let claims = AnswerClaims { delivery, deadline: request.expires_at };
         format!("{}answer/{}", self.hub, self.issue(claims))
     }
 
@@ -107,8 +103,7 @@ mod tests {
 
     fn claims() -> AnswerClaims {
         AnswerClaims {
-            request: Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001).into(),
-            person: Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0002).into(),
+            delivery: Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001).into(),
             deadline: Timestamp::from_micros(1_795_000_000_000_001),
         }
     }
@@ -123,7 +118,7 @@ mod tests {
         let token = tokens(&[1]).issue(claims());
         assert_eq!(tokens(&[1]).read(&token), Some(claims()));
         assert_eq!(tokens(&[1]).issue(claims()), token, "a link that is sent again is the same");
-        assert!(token.len() == 98 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert!(token.len() == 76 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     }
 
     #[test]
@@ -138,20 +133,19 @@ mod tests {
             }
             assert_eq!(ours.read(token.get(..at).unwrap()), None, "cut at {at}");
         }
-        let longer = [format!("{token}A"), format!("{token}=="), format!(" {token}"), token.repeat(2), "é".repeat(49)];
+        let longer = [format!("{token}A"), format!("{token}=="), format!(" {token}"), token.repeat(2), "é".repeat(38)];
         for wrong in longer {
             assert_eq!(ours.read(&wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn a_signature_of_another_request_person_or_deadline_does_not_fit() {
+    fn a_signature_of_another_delivery_or_deadline_does_not_fit() {
         let ours = tokens(&[1]);
         let bytes = |claims| URL_SAFE_NO_PAD.decode(ours.issue(claims)).unwrap();
         let token = bytes(claims());
         let others = [
-            AnswerClaims { request: Uuid::from_u128(3).into(), ..claims() },
-            AnswerClaims { person: Uuid::from_u128(3).into(), ..claims() },
+            AnswerClaims { delivery: Uuid::from_u128(3).into(), ..claims() },
             AnswerClaims { deadline: Timestamp::from_micros(2), ..claims() },
         ];
         for other in others {

@@ -83,8 +83,22 @@ async fn where_a_sign_in_is_required_the_page_leads_there_and_on_from_a_mail() {
     browser.read("h1", "Sign in to see this question").await;
     browser.click("a[href='']").await;
     browser.read(".prompt", "Deploy 1.4.2?").await;
+    // The sign-in ends while the answer is written. What was written is there, and goes out once they are back.
+    let said = "Only after lunch.\nSay \"hello\" & <wait>.";
+    browser.fill("textarea[name=comment]", said).await;
+    let changed = json!({"current_password": PASSWORD, "new_password": "lamp and lamp 9"});
+    assert!(ana.post("/api/auth/password", changed).await.status.is_success());
     browser.click("button[value=approved]").await;
+    browser.read(".nothing", "What you wrote is kept here").await;
+    assert_eq!(now(&ana, &request).await["status"], "pending");
+    browser.click("a[href='../']").await;
+    browser.turn_to(1).await;
+    browser.fill_sign_in("ana", "lamp and lamp 9").await;
+    browser.see_inbox().await;
+    browser.turn_to(0).await;
+    browser.click("button").await;
     browser.read("[data-ending=answered]", "Approved by you on the web").await;
-    assert_eq!(now(&ana, &request).await["outcome"]["by"]["username"], json!("ana"));
-    browser.close(&["responded with a status of 403"]).await;
+    let outcome = &now(&ana, &request).await["outcome"];
+    assert_eq!((&outcome["by"]["username"], &outcome["comment"]), (&json!("ana"), &json!(said)));
+    browser.close(&["responded with a status of 40"]).await;
 }

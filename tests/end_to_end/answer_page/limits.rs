@@ -35,7 +35,8 @@ async fn who_answers_too_often_sees_a_page_that_says_so_and_the_question_stays()
     let page = open(&other).await;
     for refused in [send(&other, &page, &YES).await, post(&other, &[]).await] {
         refused.shows(429, &["too many answers within a minute"]).lacks(&["Deploy", "Thank you"]);
-        assert_eq!(refused.headers["retry-after"], "60");
+        let told = ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+        assert_eq!(told.map(|name| refused.headers[name].to_str().unwrap()), ["60", "1", "0", "60"]);
         assert_eq!(refused.headers["cache-control"], "no-store");
     }
     assert_eq!(now(&agent, &second).await["status"], "pending");

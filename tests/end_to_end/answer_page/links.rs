@@ -8,8 +8,9 @@ use hearback_core::{
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{link, now, open, send};
+use super::{link, now, open, send, text};
 use crate::{
+    accounts::id,
     plug_ins::fake::{PlugIn, SECRET},
     program::BOUND,
     server::TestServer,
@@ -56,6 +57,46 @@ async fn the_link_that_a_plug_in_is_told_is_enough_to_answer_and_wakes_the_agent
         let page = format!("{}/#/requests/{}", server.url(), request["id"].as_str().unwrap());
         assert_eq!((&shown["to"], &shown["answer_url"]), (&json!(named.to_lowercase()), &json!(page)));
     }
+}
+
+#[tokio::test]
+async fn a_link_ends_with_the_address_that_it_went_to() {
+    let mut plug_in = PlugIn::start().await;
+    let server = TestServer::with(|config| {
+        let desk = json!({"kind": "webhook", "url": plug_in.url(), "secret": SECRET});
+        config.channels.insert("desk".into(), desk);
+        config.outbound_allow = "127.0.0.0/8".parse().unwrap();
+    })
+    .await;
+    let (ana, ben) = (server.register("ana").await, server.register("ben").await);
+    let agent = server.agent(&ana).await;
+    let addresses = async |who| format!("/api/users/{}/addresses", id(who).await);
+    let give = async |who| {
+        let given = ana.post(&addresses(who).await, json!({"channel": "desk", "address": "desk-7"})).await;
+        assert_eq!(given.status.as_u16(), 201, "{given:?}");
+        format!("{}/{}", addresses(who).await, text(&given.body["id"]))
+    };
+    let given = give(&ben).await;
+    let ask = json!({"kind": "approval", "prompt": "Deploy 1.4.2?", "to": ["ben"], "channels": ["desk"]});
+    let request = agent.put(ask).await;
+    let url = plug_in.told("request").await["answer_url"].as_str().unwrap().to_owned();
+    let page = open(&url).await;
+    page.shows(200, &["Deploy"]);
+
+    let nowhere = async |why| {
+        for page in [open(&url).await, send(&url, &page, &[("value", "approved")]).await] {
+            assert_eq!(page.status.as_u16(), 404, "{why}");
+            page.lacks(&["Deploy", "<form"]);
+        }
+    };
+    assert_eq!(ana.delete(&given).await.status.as_u16(), 204);
+    nowhere("the address is nobody's").await;
+    let given = give(&ana).await;
+    nowhere("the address is somebody else's").await;
+    assert_eq!(now(&agent, &request).await["status"], "pending");
+    assert_eq!(ana.delete(&given).await.status.as_u16(), 204);
+    give(&ben).await;
+    send(&url, &page, &[("value", "approved")]).await.shows(200, &["Thank you"]);
 }
 
 #[tokio::test]

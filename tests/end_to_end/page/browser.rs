@@ -147,6 +147,14 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Goes on in the tab that was opened so many tabs after the first.
+    pub(crate) async fn turn_to(&self, tab: usize) {
+        let opened = async || Ok(self.client.windows().await?.len() > tab);
+        self.until("the tab", opened).await;
+        let tabs = self.client.windows().await.unwrap();
+        self.client.switch_to_window(tabs[tab].clone()).await.unwrap();
+    }
+
     /// Chooses an option by its words.
     pub(crate) async fn choose(&self, css: &str, label: &str) {
         self.see(css).await;

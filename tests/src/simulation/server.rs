@@ -11,7 +11,7 @@ use hearback_core::{
     event::{Bus, Event, EventId, EventKind, Heard, Topic, Work},
     feedback::Request,
     hub::{Channels, Hub, Parts},
-    id::{Ids, UserId},
+    id::{DeliveryId, Ids},
     limits::Unlimited,
     person::Reader,
     store::Store,
@@ -44,7 +44,7 @@ const RETENTION: Duration = Duration::from_hours(3650 * 24);
 struct Unlinked;
 
 impl AnswerUrls for Unlinked {
-    fn personal(&self, request: &Request, _: UserId) -> String {
+    fn personal(&self, request: &Request, _: DeliveryId) -> String {
         self.signed_in(request)
     }
 

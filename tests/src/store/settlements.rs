@@ -189,7 +189,7 @@ pub async fn what_is_claimed_comes_with_the_language_of_its_person(harness: &dyn
     let claimed = world.claim_sends().await;
     assert_eq!(claimed.len(), 2);
     for claim in claimed {
-        assert_eq!(claim.locale, language(claim.delivery.user_id));
+        assert_eq!(claim.preferences.locale, language(claim.delivery.user_id));
         let (id, now) = (claim.delivery.id, world.now());
         let state = DeliveryState::Sent { receipt: receipt(&id.to_string()) };
         let (lease, attempted, error, in_doubt, route_due) = (now.after(LEASE), true, None, false, None);

@@ -103,6 +103,26 @@ async fn who_connects_in_quiet_hours_is_awake() {
 }
 
 #[tokio::test]
+async fn what_a_stopped_hub_could_not_bring_before_the_quiet_hours_waits_for_their_end() {
+    for (change, before_seven) in [(json!({}), Queued), (json!({"urgent": true}), Sent)] {
+        let mut world = World::plain();
+        prefer(&world, quiet("00:01"));
+        world.stop.cancel();
+        world.calm().await;
+        let request = world.ask_ana(change).await;
+        world.restart(Duration::from_hours(1), &[world.channel.clone()]).await;
+        world.until(&request, &[before_seven]).await;
+        let delivery = world.delivery_of(&request, 0).await;
+        if before_seven == Queued {
+            assert_eq!(delivery.state, DeliveryState::Queued { due: at(SEVEN), reason: None });
+            assert_eq!(delivery.attempts, [], "the channel was not called");
+        }
+        world.pass(Duration::from_hours(6)).await;
+        world.until(&request, &[Sent]).await;
+    }
+}
+
+#[tokio::test]
 async fn questions_notices_and_codes_are_in_the_language_of_their_person() {
     let capabilities = Capabilities { edit: false, ..MemoryChannel::CAPABILITIES };
     let world = World::new(capabilities);

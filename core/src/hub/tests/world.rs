@@ -1,6 +1,7 @@
 //! A hub on the in-memory store and in-memory channels, on a clock that is moved by hand.
 
 use super::{callbacks::Receiver, *};
+use crate::id::DeliveryId;
 
 const TWO: [(&str, Capabilities); 2] =
     [("first", MemoryChannel::CAPABILITIES), ("second", MemoryChannel::CAPABILITIES)];
@@ -43,8 +44,8 @@ pub(super) fn address(username: &str) -> Address {
 pub(super) struct Pages;
 
 impl AnswerUrls for Pages {
-    fn personal(&self, request: &Request, person: UserId) -> String {
-        format!("http://localhost:8000/answer/{}/{person}", request.id)
+    fn personal(&self, request: &Request, delivery: DeliveryId) -> String {
+        format!("http://localhost:8000/answer/{}/{delivery}", request.id)
     }
 
     fn signed_in(&self, request: &Request) -> String {

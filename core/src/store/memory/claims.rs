@@ -8,13 +8,13 @@ use crate::{
     clock::Timestamp,
     feedback::{Attempt, Delivery, DeliveryState},
     id::{DeliveryId, RequestId, ServerId},
-    person::{Locale, Person},
+    person::{Person, Preferences},
     store::{Claims, RouteClaim, SendClaim, SettleClaim},
 };
 
-fn locale_of(people: &[(Person, Option<String>)], delivery: &Delivery) -> Option<Locale> {
+fn preferences_of(people: &[(Person, Option<String>)], delivery: &Delivery) -> Preferences {
     let person = people.iter().find(|(person, _)| person.user.id == delivery.user_id);
-    person.and_then(|(person, _)| person.preferences.locale.clone())
+    person.map(|(person, _)| person.preferences.clone()).unwrap_or_default()
 }
 
 impl State {
@@ -48,13 +48,14 @@ impl State {
                 break;
             }
             let Some(request) = self.requests.get(&delivery.request_id).cloned() else { continue };
-            let locale = locale_of(&self.people, delivery);
+            let preferences = preferences_of(&self.people, delivery);
             delivery.state = DeliveryState::Sending { lease };
             if !interrupted {
                 let number = delivery.attempts.last().map_or(0, |attempt| attempt.number) + 1;
                 delivery.attempts.push(Attempt { number, at: now, error: None });
             }
-            claimed.push(SendClaim { delivery: delivery.clone(), request, interrupted, deactivated: false, locale });
+            let delivery = delivery.clone();
+            claimed.push(SendClaim { delivery, request, due: at, interrupted, deactivated: false, preferences });
         }
         Claims { claimed, next_due }
     }
@@ -97,7 +98,7 @@ impl State {
                 let tries = settle.tries;
                 *settle = Settle { due: lease, tries: tries + 1 };
                 let request = self.requests.get(&stored.delivery.request_id)?.clone();
-                let locale = locale_of(&self.people, &stored.delivery);
+                let locale = preferences_of(&self.people, &stored.delivery).locale;
                 Some(SettleClaim { delivery: stored.delivery.clone(), request, lease, tries, locale })
             })
             .collect();

@@ -29,7 +29,7 @@ use hearback_core::{
     hub::{Answer, Responded},
     person::UserRef,
 };
-use http::{StatusCode, header};
+use http::StatusCode;
 use poem_openapi::{OpenApi, param::Path};
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ use super::{
     limits::Counted,
     problem::{Problem, ProblemKind},
 };
-use crate::{account::Account, app::App, config::AnswerSignIn, digest};
+use crate::{app::App, config::AnswerSignIn, digest};
 
 /// The path of the operations, as the document writes it.
 pub(super) const PATH: &str = "/answer/{token}";
@@ -85,12 +85,12 @@ impl AnswerPageApi {
     async fn show(
         &self,
         call: &poem::Request,
-        /// The link's token, which is bound to the request, the person and the deadline.
+        /// The link's token, which is bound to the delivery that brought it and to the deadline.
         token: Path<String>,
     ) -> Page {
         match self.asked(call, &token.0).await {
             Ok(asked) => self.page(&asked, &values::initial(&asked.request.terms.question), &[]),
-            Err(refusal) => refused(refusal),
+            Err(refusal) => refused(refusal, &Posted::default()),
         }
     }
 
@@ -101,7 +101,7 @@ impl AnswerPageApi {
     async fn answer(
         &self,
         call: &poem::Request,
-        /// The link's token, which is bound to the request, the person and the deadline.
+        /// The link's token, which is bound to the delivery that brought it and to the deadline.
         token: Path<String>,
         posted: Posted,
     ) -> Page {
@@ -109,7 +109,7 @@ impl AnswerPageApi {
             let asked = self.asked(call, &token.0).await?;
             self.take(asked, &token.0, &posted).await
         };
-        answered.await.unwrap_or_else(refused)
+        answered.await.unwrap_or_else(|refusal| refused(refusal, &posted))
     }
 }
 
@@ -118,16 +118,15 @@ impl AnswerPageApi {
     async fn asked(&self, call: &poem::Request, token: &str) -> Result<Asked, Refusal> {
         let app = &self.0;
         let claims = app.answer_tokens.read(token).ok_or(Refusal::Unknown)?;
-        let stored = tokio::try_join!(app.store.request(claims.request), app.accounts.account(claims.person))?;
-        let (Some(request), Some(account)) = (stored.0, stored.1.filter(Account::is_active)) else {
-            return Err(Refusal::Unknown);
-        };
-        if !request.asks(claims.person) || request.expires_at != claims.deadline {
-            return Err(Refusal::Unknown);
-        }
+        let delivery = app.store.delivery(claims.delivery).await?.ok_or(Refusal::Unknown)?;
+        // The place that it went to may be nobody's by now, or another's.
+        let at = app.hub.person_at(&delivery.channel, &delivery.address);
+        let (request, at) = tokio::try_join!(app.store.request(delivery.request_id), at)?;
+        let request = request.filter(|request| request.expires_at == claims.deadline).ok_or(Refusal::Unknown)?;
+        let person = at.filter(|person| person.id == delivery.user_id).ok_or(Refusal::Unknown)?;
         if app.config.answer_sign_in == AnswerSignIn::Required {
             match app.auth.person_in_browser(call.method(), call.headers()).await {
-                Ok(person) if person.user.id == claims.person => {}
+                Ok(signed_in) if signed_in.user.id == person.id => {}
                 Err(problem) if matches!(problem.kind(), ProblemKind::Internal | ProblemKind::Unavailable) => {
                     return Err(Refusal::Fault(problem));
                 }
@@ -136,7 +135,7 @@ impl AnswerPageApi {
         }
         let overdue = request.is_pending() && app.clock.now() >= request.expires_at;
         let ending = if overdue { Some(request.expiry()) } else { request.ending().cloned() };
-        Ok(Asked { request, person: account.user, ending })
+        Ok(Asked { request, person, ending })
     }
 
     /// Hands the answer to the hub, and says what became of it.
@@ -208,18 +207,18 @@ fn event(token: &str, form: &str, value: &Value, comment: Option<&str>) -> Strin
     format!("answer:{}", URL_SAFE_NO_PAD.encode(hash))
 }
 
-fn refused(refusal: Refusal) -> Page {
+/// The page that says why, with what was sent: only a link that leads nowhere loses it.
+fn refused(refusal: Refusal, sent: &Posted) -> Page {
     match refusal {
         Refusal::Unknown => Page::new(StatusCode::NOT_FOUND, &Notice::unknown()),
-        Refusal::Locked => Page::new(StatusCode::FORBIDDEN, &Notice::locked()),
+        Refusal::Locked => Page::new(StatusCode::FORBIDDEN, &Notice::locked().keeping(sent)),
         Refusal::Fault(problem) => {
             let status = match problem.kind() {
                 ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 ProblemKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            let retry_after = problem.header(&header::RETRY_AFTER).cloned();
-            Page::new(status, &Notice::fault(status)).with_retry_after(retry_after)
+            Page::new(status, &Notice::fault(status).keeping(sent)).with_headers_of(&problem)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a browser posts, or what stands in a form before anybody touched it: texts by the names of the form's fields.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -23,7 +23,7 @@ pub(super) const COMMENT: &str = "comment";
 
 /// Texts by name, each name's in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Posted(HashMap<String, Vec<String>>);
+pub struct Posted(BTreeMap<String, Vec<String>>);
 
 /// The form of the answer page.
 #[derive(Deserialize, JsonSchema)]
@@ -65,6 +65,11 @@ impl Posted {
     /// Every text of a name.
     pub(super) fn all(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every name with every text of it, in an order that is always the same.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name.as_str(), text.as_str())))
     }
 
     /// Whether nothing is said under a name.

@@ -1,7 +1,7 @@
 //! The pages as answers: their status, their headers, and how the OpenAPI document describes them.
 
 use askama::Template;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse,
@@ -24,25 +24,25 @@ const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 pub struct Page {
     status: StatusCode,
     html: String,
-    retry_after: Option<HeaderValue>,
+    headers: HeaderMap,
 }
 
 impl Page {
     /// The page that a template makes.
     pub(super) fn new(status: StatusCode, template: &impl Template) -> Self {
         match template.render() {
-            Ok(html) => Self { status, html, retry_after: None },
+            Ok(html) => Self { status, html, headers: HeaderMap::new() },
             Err(error) => {
                 tracing::error!(%error, "a page cannot be written");
                 let html = "Something went wrong here.".into();
-                Self { status: StatusCode::INTERNAL_SERVER_ERROR, html, retry_after: None }
+                Self { status: StatusCode::INTERNAL_SERVER_ERROR, html, headers: HeaderMap::new() }
             }
         }
     }
 
-    /// The same page with the moment after which another try may help.
-    pub(super) fn with_retry_after(self, retry_after: Option<HeaderValue>) -> Self {
-        Self { retry_after, ..self }
+    /// The same page with the headers that a program would have got with a problem: when another try may help, and the limit.
+    pub(super) fn with_headers_of(self, problem: &Problem) -> Self {
+        Self { headers: problem.headers().iter().cloned().collect(), ..self }
     }
 }
 
@@ -56,9 +56,7 @@ impl IntoResponse for Page {
             .header(header::CACHE_CONTROL, "no-store")
             .header(ROBOTS, "noindex")
             .body(self.html);
-        if let Some(retry_after) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
-        }
+        response.headers_mut().extend(self.headers);
         response
     }
 }

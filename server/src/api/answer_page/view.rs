@@ -151,49 +151,50 @@ impl Ended {
 /// A page without a question.
 #[derive(Template)]
 #[template(path = "notice.html")]
-pub(super) struct Notice {
+pub(super) struct Notice<'a> {
     title: &'static str,
     text: &'static str,
     /// Whether it leads to the sign-in, and back.
     sign_in: bool,
+    /// What was sent and not taken, to be sent again.
+    sent: Vec<(&'a str, &'a str)>,
 }
 
-impl Notice {
+impl<'a> Notice<'a> {
+    const fn new(title: &'static str, text: &'static str) -> Self {
+        Self { title, text, sign_in: false, sent: Vec::new() }
+    }
+
     /// The token is none. The same for all, so that nobody learns which part of one was right.
     pub(super) const fn unknown() -> Self {
-        Self {
-            title: "This link leads to no question",
-            text: "It may not be whole: copy all of it from the message that it came in. If the message is old, the question \
-                   may be gone.",
-            sign_in: false,
-        }
+        Self::new(
+            "This link leads to no question",
+            "It may not be whole: copy all of it from the message that it came in. If the message is old, the question may be \
+             gone.",
+        )
     }
 
     /// A sign-in is wanted.
-    pub(super) const fn locked() -> Self {
-        Self {
-            title: "Sign in to see this question",
-            text: "This hub shows a question only to the person it was sent to. Sign in as that person in this browser, then \
-                   come back here.",
-            sign_in: true,
-        }
+    pub(super) fn locked() -> Self {
+        let text = "This hub shows a question only to the person it was sent to. Sign in as that person in this browser, then \
+                    come back here.";
+        Self { sign_in: true, ..Self::new("Sign in to see this question", text) }
     }
 
     /// The hub cannot do it.
-    pub(super) fn fault(status: StatusCode) -> Self {
-        Self {
-            title: "This did not work",
-            text: match status {
-                StatusCode::SERVICE_UNAVAILABLE => {
-                    "The hub cannot reach what it needs. Nothing is lost: go back and try again shortly."
-                }
-                StatusCode::TOO_MANY_REQUESTS => {
-                    "You have sent too many answers within a minute, so this one was not taken. Wait a little, go back and send \
-                     it again."
-                }
-                _ => "Something went wrong in the hub, and its log has more. Go back and try again.",
-            },
-            sign_in: false,
-        }
+    pub(super) const fn fault(status: StatusCode) -> Self {
+        let text = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "The hub cannot reach what it needs. Nothing is lost: try again shortly.",
+            StatusCode::TOO_MANY_REQUESTS => {
+                "You have sent too many answers within a minute, so this one was not taken. Wait a little, then send it again."
+            }
+            _ => "Something went wrong in the hub, and its log has more. Try again.",
+        };
+        Self::new("This did not work", text)
+    }
+
+    /// The same, to somebody who has sent this: they need not write it again.
+    pub(super) fn keeping(self, sent: &'a Posted) -> Self {
+        Self { sent: sent.fields().collect(), ..self }
     }
 }

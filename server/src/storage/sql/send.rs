@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     fault::Fault,
+    preferences,
     queue::{Job, Write},
     rows,
     session::{Dialect, Row, Sql},
@@ -50,10 +51,9 @@ impl Write for ClaimSends {
                 delivery.attempts.push(Attempt { number: last + 1, at: self.now, error: None });
             }
             delivery.state = DeliveryState::Sending { lease: self.lease };
-            claimed.push((
-                delivery,
-                (interrupted, rows::get(row, "deactivated")?, rows::optionally_parsed(row, "locale")?),
-            ));
+            let due = rows::time(row, "due_at")?;
+            let person = (rows::get(row, "deactivated")?, preferences::of_row(row)?);
+            claimed.push((delivery, (interrupted, due, person)));
         }
         rows::write(&mut unit.session, LEASE_HEAD, &claimed, LEASE_TAIL, |values, (delivery, _)| {
             values.push_bind(delivery.id.uuid()).push_bind(self.lease.micros());
@@ -75,9 +75,9 @@ impl Write for ClaimSends {
         let requests = unit.requests(claimed.iter().map(|(delivery, _)| delivery.request_id)).await?;
         let claimed = claimed
             .into_iter()
-            .map(|(delivery, (interrupted, deactivated, locale))| {
+            .map(|(delivery, (interrupted, due, (deactivated, preferences)))| {
                 let request = request_of(&requests, &delivery)?;
-                Ok(SendClaim { delivery, request, interrupted, deactivated, locale })
+                Ok(SendClaim { delivery, request, due, interrupted, deactivated, preferences })
             })
             .collect::<Result<_, Fault>>()?;
         Ok(Claims { claimed, next_due })
@@ -289,18 +289,24 @@ pub(super) fn changes(rows: &[Row], at: Timestamp) -> Result<Vec<(DeliveryId, Re
 // again, so anybody may have it. A SQLite file has one server.
 pub(super) const DUE: Sql = rows::select_deliveries!(
     "",
-    sqlite: ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale, \
-        (SELECT u.deactivated_at IS NOT NULL FROM users u WHERE u.id = d.user_id) AS deactivated \
-        FROM deliveries d WHERE d.due_at <= $1 AND $3 IS NOT NULL ORDER BY d.due_at, d.id LIMIT $2",
-    postgres: ", (SELECT u.locale FROM users u WHERE u.id = d.user_id) AS locale, \
-        (SELECT u.deactivated_at IS NOT NULL FROM users u WHERE u.id = d.user_id) AS deactivated \
-        FROM deliveries d WHERE d.due_at <= $1 AND (d.status = 'sending' \
+    sqlite: concat!(
+        ", ",
+        preferences::preference_columns!(),
+        ", u.deactivated_at IS NOT NULL AS deactivated FROM deliveries d CROSS JOIN users u \
+        WHERE d.due_at <= $1 AND $3 IS NOT NULL AND u.id = d.user_id ORDER BY d.due_at, d.id LIMIT $2"
+    ),
+    postgres: concat!(
+        ", ",
+        preferences::preference_columns!(),
+        ", u.deactivated_at IS NOT NULL AS deactivated FROM deliveries d CROSS JOIN users u \
+        WHERE d.due_at <= $1 AND u.id = d.user_id AND (d.status = 'sending' \
         OR NOT EXISTS (SELECT 1 FROM presence p JOIN servers s ON s.id = p.server \
         WHERE p.channel = d.channel AND p.address = d.address AND p.left_at IS NULL \
         AND p.server <> $3 AND s.alive_until > $1) \
         OR EXISTS (SELECT 1 FROM presence p \
         WHERE p.channel = d.channel AND p.address = d.address AND p.server = $3 AND p.left_at IS NULL)) \
         ORDER BY d.due_at, d.id LIMIT $2 FOR UPDATE OF d SKIP LOCKED"
+    )
 );
 // Once all that can be claimed is, what is due is left for others.
 pub(super) const LEFT_UNTIL: &str = "SELECT min(s.alive_until) AS left_until \
