@@ -6,6 +6,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{channel::ChannelName, error::Result, id::UserId};
@@ -22,8 +23,9 @@ pub struct Act {
 }
 
 /// What a limit is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum LimitName {
     /// All that a person does.
     User,
@@ -31,18 +33,6 @@ pub enum LimitName {
     Session,
     /// What a person does over one channel.
     Channel,
-}
-
-impl LimitName {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Session => "session",
-            Self::Channel => "channel",
-        }
-    }
 }
 
 /// How a limit stands for somebody.
@@ -56,6 +46,25 @@ pub struct Allowance {
     pub remaining: u32,
     /// How long until it allows all of it again, when nothing more is done.
     pub reset: Duration,
+}
+
+/// A limit as callers see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RateLimit {
+    /// `user`: all that you do; `channel`: what you do over the channel that this call came by; `session`: in one session.
+    pub name: LimitName,
+    /// How much it allows in a minute, and at once after a pause.
+    pub limit: u32,
+    /// How much it allows at once now.
+    pub remaining: u32,
+    /// Seconds until it allows all of it again, when nothing more is done.
+    pub reset: u64,
+}
+
+impl From<Allowance> for RateLimit {
+    fn from(Allowance { name, limit, remaining, reset }: Allowance) -> Self {
+        Self { name, limit, remaining, reset: whole_seconds(reset) }
+    }
 }
 
 /// A limit is reached. What was tried is not counted.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use hearback::storage::postgres::Scratch;
+use hearback::{config::Registration, storage::postgres::Scratch};
 use hearback_core::{Timestamp, clock::ManualClock};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -46,6 +46,30 @@ async fn failed_log_ins_are_slowed_by_name_and_unknown_names_just_the_same() {
         let expected = if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
         assert_eq!(try_in(PASSWORD).await.status, expected, "{name}");
         clock.advance(Duration::from_mins(1));
+    }
+}
+
+#[tokio::test]
+async fn nobody_learns_by_registering_which_accounts_there_are_faster_than_by_logging_in() {
+    let clock = clock();
+    let server = TestServer::on(clock.clone(), |config| config.registration = Registration::Open).await;
+    server.register("ana").await;
+    let register = async |name: &str| {
+        let account = json!({"email": format!("{name}@example.com"), "password": PASSWORD, "username": name});
+        server.nobody().post("/api/auth/register", account).await
+    };
+    for _ in 0..10 {
+        let taken = register("ana").await;
+        assert_eq!((taken.problem(), taken.fields()), ("taken", vec!["email"]));
+    }
+    // Whether a name is free or not: the answer would tell.
+    for name in ["ana", "ben"] {
+        let slowed = register(name).await;
+        assert_eq!((slowed.problem(), &slowed.headers["retry-after"]), ("too_many_requests", &"6".parse().unwrap()));
+    }
+    clock.advance(Duration::from_secs(6));
+    for name in ["ben", "cora"] {
+        assert_eq!(register(name).await.status, StatusCode::CREATED, "what is made counts for nothing");
     }
 }
 

@@ -10,14 +10,14 @@ use hearback_core::{
     feedback::{Status, Verdict},
     hub::Responded,
     id::RequestId,
-    limits::{Act, whole_seconds},
+    limits::{Act, RateLimit, whole_seconds},
     person::UserRef,
 };
 use tokio::select;
 
 use crate::{
     channel::Websocket,
-    protocol::{ClientMessage, ErrorCode, HubMessage, RateLimit},
+    protocol::{ClientMessage, ErrorCode, HubMessage},
     sockets::Ticket,
 };
 

@@ -1,12 +1,6 @@
 //! The messages on the socket. `docs/contract/socket` has an example of each.
 
-use hearback_core::{
-    event::EventId,
-    feedback::RequestDocument,
-    id::RequestId,
-    limits::{Allowance, LimitName, whole_seconds},
-    person::UserRef,
-};
+use hearback_core::{event::EventId, feedback::RequestDocument, id::RequestId, limits::RateLimit, person::UserRef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -93,25 +87,6 @@ pub enum HubMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<RequestId>,
     },
-}
-
-/// A limit, as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateLimit {
-    /// What it is for.
-    pub name: LimitName,
-    /// How much it allows in a minute, and at once after a pause.
-    pub limit: u32,
-    /// How much it allows at once now.
-    pub remaining: u32,
-    /// Seconds until it allows all of it again, when nothing more is done.
-    pub reset: u64,
-}
-
-impl From<Allowance> for RateLimit {
-    fn from(Allowance { name, limit, remaining, reset }: Allowance) -> Self {
-        Self { name, limit, remaining, reset: whole_seconds(reset) }
-    }
 }
 
 /// Why a client's message came to nothing.

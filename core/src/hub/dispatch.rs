@@ -215,11 +215,8 @@ impl Hub {
             step.channel == delivery.channel
                 && step.address.as_ref().is_some_and(|address| usual(address) == usual(&delivery.address))
         });
-        let answer_url = if named {
-            self.answer_urls.signed_in(request)
-        } else {
-            self.answer_urls.personal(request, delivery.id)
-        };
+        let answer_url =
+            if named { self.answer_urls.signed_in(request) } else { self.answer_urls.personal(request, delivery.id) };
         Outbound {
             id: delivery.id.uuid(),
             content: Content::Request { request: request.clone(), person },

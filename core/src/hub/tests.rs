@@ -50,10 +50,12 @@ async fn a_request_reaches_everybody_asked_with_a_link_to_it() {
     let mut sent = world.channel.sent();
     sent.sort_by(|one, other| one.to.cmp(&other.to));
     assert_eq!(sent.iter().map(|sent| sent.to.as_str()).collect::<Vec<_>>(), ["at-ana", "at-ben"]);
+    let deliveries = world.store.deliveries(request.id, None, 2).await.unwrap().items;
     for (sent, asked) in sent.iter().zip(&request.terms.to) {
         let Content::Request { person, .. } = &sent.what.content else { panic!("{sent:?}") };
         assert_eq!(person, asked);
-        let own = format!("http://localhost:8000/answer/{}/{}", request.id, asked.id);
+        let own = deliveries.iter().find(|delivery| delivery.user_id == asked.id).unwrap().id;
+        let own = format!("http://localhost:8000/answer/{}/{own}", request.id);
         assert_eq!(sent.what.answer_url, Some(own), "a link of their own");
     }
 }

@@ -3,7 +3,7 @@
 //! The hub knows nobody here: the channel's adapter verifies the signature, over the raw body. A call runs to its end
 //! even when the caller hangs up half-way, since what it brought may be stored by then.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -35,8 +35,8 @@ use crate::app::App;
 pub(super) const PATH: &str = "/api/channels/{name}/{tail}";
 /// The tails that are the hub's own, on every channel. They never reach an adapter.
 const RESERVED: [&str; 5] = ["status", "auth", "callback", "disconnect", "test"];
-/// Seconds after which a caller may try again where the adapter does not say.
-const RETRY_AFTER: u64 = 1;
+/// How long until a caller may try again where the adapter does not say.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 const ANY: &str = "*/*";
 
 /// Whether a path, below the prefix, is one where channels take calls. No cookie counts there, so the rules for pages of
@@ -233,7 +233,7 @@ async fn run(
 fn problem(error: &Error) -> Problem {
     let detail = || format!("The channel refuses this call: {}.", error.detail());
     let after = match error.retry() {
-        Retry::After(span) => span.as_secs() + u64::from(span.subsec_nanos() > 0),
+        Retry::After(wait) => wait,
         Retry::Never | Retry::Backoff => RETRY_AFTER,
     };
     match error.kind() {

@@ -6,7 +6,7 @@ use hearback_core::{
     Result as CoreResult,
     channel::ChannelName,
     id::UserId,
-    limits::{Act, Allowance, whole_seconds},
+    limits::{Act, Allowance, RateLimit, whole_seconds},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use poem::{IntoResponse, Response};
@@ -31,33 +31,12 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// A limit, as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Limit")]
-pub struct LimitDocument {
-    /// `user`: all that you do; `channel`: what you do over the channel that this call came by; `session`: in one session.
-    pub name: String,
-    /// How much it allows in a minute, and at once after a pause.
-    pub limit: u32,
-    /// How much it allows at once now.
-    pub remaining: u32,
-    /// Seconds until it allows all of it again, when nothing more is done.
-    pub reset: u64,
-}
-
 /// How the limits of the caller stand; those that are off are not among them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Limits")]
 pub struct LimitsDocument {
     /// The tightest first.
-    pub limits: Vec<LimitDocument>,
-}
-
-impl From<Allowance> for LimitDocument {
-    fn from(allowance: Allowance) -> Self {
-        let Allowance { name, limit, remaining, reset } = allowance;
-        Self { name: name.as_str().into(), limit, remaining, reset: whole_seconds(reset) }
-    }
+    pub limits: Vec<RateLimit>,
 }
 
 /// The tightest limit that a call counted against, where one is on.
@@ -90,7 +69,7 @@ impl Counted {
             Err(exceeded) => {
                 let detail = format!("You do {}.", exceeded.sentence());
                 let problem = Problem::new(ProblemKind::TooManyRequests, detail);
-                let problem = problem.with_retry_after(whole_seconds(exceeded.retry_after));
+                let problem = problem.with_retry_after(exceeded.retry_after);
                 Err(Self(Some(exceeded.allowance)).on(problem))
             }
         }
@@ -183,6 +162,6 @@ impl LimitsApi {
     #[oai(path = "/limits", method = "get", operation_id = "get_limits")]
     async fn mine(&self, SignedIn(person): SignedIn) -> Result<Json<LimitsDocument>, Problem> {
         let standing: CoreResult<Vec<_>> = self.0.limits.standing(&act(&person, None)?).await;
-        Ok(Json(LimitsDocument { limits: standing?.into_iter().map(LimitDocument::from).collect() }))
+        Ok(Json(LimitsDocument { limits: standing?.into_iter().map(RateLimit::from).collect() }))
     }
 }

@@ -1,6 +1,6 @@
 //! Where people are reached, as they say themselves: an address counts once the code that was sent there came back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use hearback_core::{
     Error, ErrorKind, Retry, Timestamp,
@@ -75,7 +75,7 @@ impl MyAddressesApi {
             }
             AddressClaimed::TooSoon(next) => {
                 let detail = "A code was sent to this address less than a minute ago.";
-                Err(later(Problem::new(ProblemKind::TooManyRequests, detail), next.since(at)))
+                Err(Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(next.since(at)))
             }
             AddressClaimed::TooMany => {
                 let detail = format!(
@@ -83,7 +83,7 @@ impl MyAddressesApi {
                      or delete one, or wait.",
                     CODE_LIFE.as_secs() / 60
                 );
-                Err(later(Problem::new(ProblemKind::TooManyRequests, detail), CODE_LIFE))
+                Err(Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(CODE_LIFE))
             }
         }
     }
@@ -153,23 +153,20 @@ fn not_sent(channel: &ChannelName, error: &Error) -> Problem {
     };
     let reason = error.detail();
     match error.kind() {
-        ErrorKind::RateLimited => later(
-            Problem::new(ProblemKind::TooManyRequests, format!("`{channel}` takes no more codes for now: {reason}.")),
-            wait,
-        ),
+        ErrorKind::RateLimited => {
+            let detail = format!("`{channel}` takes no more codes for now: {reason}.");
+            Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(wait)
+        }
         ErrorKind::Unavailable => {
-            later(Problem::new(ProblemKind::Unavailable, format!("`{channel}` takes no code now: {reason}.")), wait)
+            let detail = format!("`{channel}` takes no code now: {reason}.");
+            Problem::new(ProblemKind::Unavailable, detail).with_retry_after(wait)
         }
         ErrorKind::Ambiguous => {
             let detail = format!("It is not known whether the code arrived: {reason}. If it does, it is good.");
-            later(Problem::new(ProblemKind::Undeliverable, detail), wait)
+            Problem::new(ProblemKind::Undeliverable, detail).with_retry_after(wait)
         }
         _ => Problem::new(ProblemKind::Undeliverable, format!("`{channel}` did not take the code: {reason}.")),
     }
-}
-
-fn later(problem: Problem, wait: Duration) -> Problem {
-    problem.with_retry_after(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }
 
 fn not_yours() -> Problem {

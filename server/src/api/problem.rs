@@ -3,9 +3,9 @@
 mod document;
 mod kind;
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
-use hearback_core::{ErrorKind, error::FieldError, feedback::RequestDocument};
+use hearback_core::{ErrorKind, error::FieldError, feedback::RequestDocument, limits::whole_seconds};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Response, error::ResponseError};
 
@@ -14,8 +14,8 @@ pub use document::ProblemDocument;
 pub(super) use document::text_header;
 pub use kind::ProblemKind;
 
-/// Seconds after which a caller may try again when the database does not answer.
-const RETRY_AFTER: u64 = 1;
+/// How long until a caller may try again when the database does not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The content type of every error.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -113,10 +113,10 @@ impl Problem {
         self
     }
 
-    /// The same problem with the seconds after which another try may help.
+    /// The same problem with how long it is until another try may help, in whole seconds.
     #[must_use]
-    pub fn with_retry_after(self, seconds: u64) -> Self {
-        self.with_header(header::RETRY_AFTER, seconds.into())
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        self.with_header(header::RETRY_AFTER, whole_seconds(wait).into())
     }
 
     /// The same problem with one more header.

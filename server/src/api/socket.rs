@@ -1,6 +1,6 @@
 //! `GET /ws`: from an HTTP call to a socket of the websocket adapter.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt, future, sink};
 use hearback_adapters::websocket::{AdmissionError, Client, Incoming, Outgoing};
@@ -121,7 +121,7 @@ fn refused(error: AdmissionError) -> Problem {
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     let detail = format!("{}{}.", first.collect::<String>(), letters.as_str());
-    Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(10)
+    Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(Duration::from_secs(10))
 }
 
 fn read(message: Message) -> Incoming {

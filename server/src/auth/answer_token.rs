@@ -3,12 +3,7 @@
 //! server and after every restart.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hearback_core::{
-    Timestamp,
-    channel::AnswerUrls,
-    feedback::Request,
-    id::DeliveryId,
-};
+use hearback_core::{Timestamp, channel::AnswerUrls, feedback::Request, id::DeliveryId};
 use ring::hmac;
 use uuid::Uuid;
 

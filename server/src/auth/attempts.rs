@@ -20,7 +20,7 @@ use crate::{
         problem::{Problem, ProblemKind},
     },
     config::Config,
-    limits::{Cell, Counted, Counts},
+    limits::{Cell, Counts, Taken},
 };
 
 /// Counts failed log-ins.
@@ -76,13 +76,18 @@ impl Attempts {
         self.counted(cell.as_slice(), verify).await
     }
 
-    /// Counts a registration that was refused because a name is taken: it tells which accounts there are.
+    /// Looks whether the names of a registration are free. That one is taken tells which accounts there are, so it counts as
+    /// a log-in that failed.
     ///
     /// # Errors
     ///
-    /// `too_many_requests` after too many from this address.
-    pub(super) async fn note_taken(&self, from: Option<IpAddr>) -> Result<(), Problem> {
-        self.counted(self.cell_of(from).as_slice(), async { Ok(false) }).await.map(drop)
+    /// `too_many_requests` after too many from this address, whether they are free or not; else those of `look`.
+    pub(super) async fn guarded_names(
+        &self,
+        from: Option<IpAddr>,
+        look: impl Future<Output = Result<bool, Problem>>,
+    ) -> Result<bool, Problem> {
+        self.counted(self.cell_of(from).as_slice(), look).await
     }
 
     fn cell_of(&self, from: Option<IpAddr>) -> Option<Cell> {
@@ -97,10 +102,9 @@ impl Attempts {
         if cells.is_empty() {
             return verify.await;
         }
-        if let Counted::Refused { index, wait } = self.counts.take(cells, self.clock.now()).await? {
-            let seconds = whole_seconds(wait);
-            let detail = format!("Too many log-ins have failed. Try again in {seconds} s.");
-            let problem = Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(seconds);
+        if let Taken::Refused { index, wait } = self.counts.take(cells, self.clock.now()).await? {
+            let detail = format!("Too many log-ins have failed. Try again in {} s.", whole_seconds(wait));
+            let problem = Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(wait);
             return Err(rate_headers(problem, cells[index].per_minute.get(), 0, cells[index].reset(wait)));
         }
         let verified = verify.await;

@@ -72,11 +72,18 @@ impl Auth {
         }
         let (email, username) = check(&new).map_err(Problem::invalid)?;
         // Before anything is hashed, and no faster than log-ins may fail: it tells which accounts there are.
-        for (field, value) in [("email", &email), ("username", &username)] {
-            if self.accounts.account_by_login(value).await?.is_some() {
-                self.attempts.note_taken(from).await?;
-                return Err(taken(field));
+        let mut clash = None;
+        let look = async {
+            for (field, value) in [("email", &email), ("username", &username)] {
+                if self.accounts.account_by_login(value).await?.is_some() {
+                    clash = clash.or(Some(field));
+                }
             }
+            Ok(clash.is_none())
+        };
+        self.attempts.guarded_names(from, look).await?;
+        if let Some(field) = clash {
+            return Err(taken(field));
         }
         let new = NewAccount {
             id: self.ids.next(),

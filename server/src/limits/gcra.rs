@@ -14,7 +14,7 @@ use governor::{
 };
 use hearback_core::Timestamp;
 
-use super::{Cell, Counted, Standing};
+use super::{Cell, Standing, Taken};
 
 /// What counting once comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl<'a> Step<'a> {
 
     /// Counts once against all of them; the states to keep, unless one refuses.
     #[must_use]
-    pub fn take(&self) -> (Counted, Vec<Timestamp>) {
+    pub fn take(&self) -> (Taken, Vec<Timestamp>) {
         let (mut standings, mut next, mut refused) = (Vec::new(), Vec::new(), None);
         for (index, (cell, until)) in self.cells.iter().zip(&self.until).enumerate() {
             match count(cell.per_minute, *until, self.now) {
@@ -56,8 +56,8 @@ impl<'a> Step<'a> {
             }
         }
         match refused {
-            Some((index, wait)) => (Counted::Refused { index, wait }, Vec::new()),
-            None => (Counted::Allowed(standings), next),
+            Some((index, wait)) => (Taken::Refused { index, wait }, Vec::new()),
+            None => (Taken::Allowed(standings), next),
         }
     }
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     /// Counts once against one limit; what it says, and its state.
-    fn take(cell: Cell, until: Option<Timestamp>, now: Timestamp) -> (Counted, Option<Timestamp>) {
+    fn take(cell: Cell, until: Option<Timestamp>, now: Timestamp) -> (Taken, Option<Timestamp>) {
         let (counted, next) = Step::new(&[cell], vec![until], now).take();
         (counted, next.first().copied().or(until))
     }
@@ -152,17 +152,17 @@ mod tests {
             let counted;
             (counted, until) = take(ten, until, NOW);
             let reset = Duration::from_secs(6 * (10 - u64::from(left)));
-            assert_eq!(counted, Counted::Allowed(vec![Standing { remaining: left, reset }]));
+            assert_eq!(counted, Taken::Allowed(vec![Standing { remaining: left, reset }]));
         }
         assert_eq!(
             Step::new(&[ten], vec![until], NOW).look(),
             [Standing { remaining: 0, reset: Duration::from_mins(1) }]
         );
         let (refused, same) = take(ten, until, NOW.after(Duration::from_secs(2)));
-        assert_eq!(refused, Counted::Refused { index: 0, wait: Duration::from_secs(4) });
+        assert_eq!(refused, Taken::Refused { index: 0, wait: Duration::from_secs(4) });
         assert_eq!(same, until, "what is refused does not count");
         let later = NOW.after(Duration::from_secs(6));
-        assert!(matches!(take(ten, until, later).0, Counted::Allowed(_)));
+        assert!(matches!(take(ten, until, later).0, Taken::Allowed(_)));
         assert_eq!(Step::new(&[ten], vec![until], NOW.after(Duration::from_mins(1))).look()[0].remaining, 10);
     }
 
@@ -171,7 +171,7 @@ mod tests {
         let cells = [cell(60), cell(2), cell(1)];
         let states = vec![None, Some(NOW.after(Duration::from_mins(1))), Some(NOW.after(Duration::from_mins(1)))];
         let (counted, next) = Step::new(&cells, states, NOW).take();
-        assert_eq!((counted, next), (Counted::Refused { index: 2, wait: Duration::from_mins(1) }, Vec::new()));
+        assert_eq!((counted, next), (Taken::Refused { index: 2, wait: Duration::from_mins(1) }, Vec::new()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hearback_core::{Result, Timestamp};
 use parking_lot::Mutex;
 
-use super::{Cell, Counted, Counts, Standing, gcra::Step};
+use super::{Cell, Counts, Standing, Taken, gcra::Step};
 
 /// From how many limits on those are looked for of which nothing counts any more.
 const SWEEP_AT: usize = 1024;
@@ -44,7 +44,7 @@ impl Kept {
 
 #[async_trait]
 impl Counts for MemoryCounts {
-    async fn take(&self, cells: &[Cell], now: Timestamp) -> Result<Counted> {
+    async fn take(&self, cells: &[Cell], now: Timestamp) -> Result<Taken> {
         let mut kept = self.0.lock();
         let (counted, until) = kept.step(cells, now).take();
         kept.put(cells, &until, now);
@@ -76,7 +76,7 @@ mod tests {
             let now = start.after(Duration::from_secs(u64::from(second) * 100));
             for whose in 0..SWEEP_AT {
                 let cell = Cell::new("address", format_args!("{second} {whose}"), 1).unwrap();
-                assert!(matches!(counts.take(&[cell], now).await.unwrap(), Counted::Allowed(_)));
+                assert!(matches!(counts.take(&[cell], now).await.unwrap(), Taken::Allowed(_)));
             }
         }
         assert!(counts.0.lock().until.len() <= 2 * SWEEP_AT, "{}", counts.0.lock().until.len());

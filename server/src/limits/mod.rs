@@ -53,7 +53,7 @@ impl Cell {
 
 /// What became of counting against several limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Counted {
+pub enum Taken {
     /// Each of them allowed it; how each stands now, in the order given.
     Allowed(Vec<Standing>),
     /// One of them did not, so nothing is counted.
@@ -82,7 +82,7 @@ pub trait Counts: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// `Unavailable` when the database does not answer.
-    async fn take(&self, cells: &[Cell], now: Timestamp) -> Result<Counted>;
+    async fn take(&self, cells: &[Cell], now: Timestamp) -> Result<Taken>;
 
     /// Takes back what was counted once against each of them.
     ///

@@ -8,7 +8,7 @@ use hearback_core::{
     limits::{Act, Allowance, Exceeded, LimitName, Limits},
 };
 
-use super::{Cell, Counted, Counts, Standing};
+use super::{Cell, Counts, Standing, Taken};
 use crate::config::Config;
 
 /// Counts what people do, by the limits of a configuration.
@@ -73,8 +73,8 @@ impl Limits for PersonLimits {
         }
         let now = self.clock.now();
         match self.counts.take(&cells, now).await? {
-            Counted::Allowed(standings) => Ok(Ok(allowances(&names, &cells, &standings))),
-            Counted::Refused { index, wait } => {
+            Taken::Allowed(standings) => Ok(Ok(allowances(&names, &cells, &standings))),
+            Taken::Refused { index, wait } => {
                 let reset = cells[index].reset(wait);
                 let allowance =
                     Allowance { name: names[index], limit: cells[index].per_minute.get(), remaining: 0, reset };

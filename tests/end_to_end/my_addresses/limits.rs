@@ -93,6 +93,22 @@ async fn five_addresses_may_wait_and_those_taken_away_lately_count() {
 }
 
 #[tokio::test]
+async fn what_is_not_confirmed_in_time_makes_room_for_the_next_and_what_is_confirmed_stays() {
+    let mut world = World::start().await;
+    let ben = world.ben.clone();
+    world.confirmed(&ben, "mail", "ben@example.org").await;
+    let (lapsed, code) = world.claim(&ben, "desk", "desk-1").await;
+    world.clock.advance(Duration::from_mins(5));
+    world.claim(&ben, "desk", "desk-2").await;
+    world.clock.advance(Duration::from_mins(5));
+    world.claim(&ben, "desk", "desk-3").await;
+    let mut addresses: Vec<_> = listed(&ben).await.iter().map(|one| text(one, "address").to_owned()).collect();
+    addresses.sort();
+    assert_eq!(addresses, ["ben@example.org", "desk-2", "desk-3"]);
+    assert_eq!(show(&ben, &lapsed, &code).await.problem(), "not_found");
+}
+
+#[tokio::test]
 async fn addresses_and_preferences_count_with_all_that_a_person_does() {
     let mut world = World::start().await;
     let ben = world.ben.clone();

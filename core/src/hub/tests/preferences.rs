@@ -82,6 +82,7 @@ async fn quiet_hours_that_begin_meanwhile_stop_the_next_channel_and_the_next_rou
     prefer(&world, quiet("00:01"));
     world.channel.fail_next(error(ErrorKind::RateLimited).with_retry(Retry::After(Duration::from_mins(1))));
     let request = world.ask_ana(json!({})).await;
+    world.calm().await;
     world.pass(Duration::from_hours(6)).await;
     assert_eq!((world.statuses(&request).await, world.channel.sent().len()), (vec![Queued], 0));
     world.pass(Duration::from_hours(1)).await;

@@ -184,7 +184,9 @@ impl<'a> Notice<'a> {
     /// The hub cannot do it.
     pub(super) const fn fault(status: StatusCode) -> Self {
         let text = match status {
-            StatusCode::SERVICE_UNAVAILABLE => "The hub cannot reach what it needs. Nothing is lost: try again shortly.",
+            StatusCode::SERVICE_UNAVAILABLE => {
+                "The hub cannot reach what it needs. Nothing is lost: try again shortly."
+            }
             StatusCode::TOO_MANY_REQUESTS => {
                 "You have sent too many answers within a minute, so this one was not taken. Wait a little, then send it again."
             }

@@ -5,7 +5,7 @@ mod compression;
 mod cors;
 mod errors;
 mod headers;
-mod limits;
+mod heads;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -98,7 +98,7 @@ impl<E: Endpoint> Surrounded<E> {
     /// Refuses a head that is too large, and what a page of an unknown origin would change, unless it shows a token: no page can make a browser add one;
     /// or a channel is called, where signatures count and cookies do not.
     fn refuse(&self, request: &Request) -> Result<(), Problem> {
-        limits::refuse_oversized(request)?;
+        heads::refuse_oversized(request)?;
         let with_token = matches!(auth::bearer(request.headers()), Ok(Some(_)));
         let path = request.uri().path().strip_prefix(&self.app.config.path_prefix).unwrap_or_default();
         if auth::is_safe(request.method()) || with_token || callbacks::is_callback(path) {

@@ -18,7 +18,7 @@ use super::{
     unit::Unit,
 };
 use crate::{
-    limits::{Cell, Counted, Counts, Standing, Step},
+    limits::{Cell, Counts, Standing, Step, Taken},
     storage::cipher::hex,
 };
 
@@ -30,13 +30,13 @@ pub(super) type Refused = Mutex<HashMap<[u8; 32], Timestamp>>;
 
 #[async_trait]
 impl Counts for SqlStorage {
-    async fn take(&self, cells: &[Cell], now: Timestamp) -> Result<Counted> {
+    async fn take(&self, cells: &[Cell], now: Timestamp) -> Result<Taken> {
         if let Some(refused) = self.remembered(cells, now) {
             return Ok(refused);
         }
         let once = |step: &Step<'_>| step.take();
         let counted = self.claim(Count { cells: cells.to_vec(), now, by: once }).await?;
-        if let Counted::Refused { index, wait } = counted {
+        if let Taken::Refused { index, wait } = counted {
             let mut refused = self.refused.lock();
             if refused.len() >= REFUSED_MAX {
                 refused.clear();
@@ -47,7 +47,7 @@ impl Counts for SqlStorage {
     }
 
     async fn give_back(&self, cells: &[Cell], now: Timestamp) -> Result<()> {
-        let back = |step: &Step<'_>| (Counted::Allowed(Vec::new()), step.give_back());
+        let back = |step: &Step<'_>| (Taken::Allowed(Vec::new()), step.give_back());
         self.claim(Count { cells: cells.to_vec(), now, by: back }).await?;
         let mut refused = self.refused.lock();
         for cell in cells {
@@ -67,13 +67,13 @@ impl Counts for SqlStorage {
 
 impl SqlStorage {
     /// The refusal that holds for longest, if one of these is known to be refused.
-    fn remembered(&self, cells: &[Cell], now: Timestamp) -> Option<Counted> {
+    fn remembered(&self, cells: &[Cell], now: Timestamp) -> Option<Taken> {
         let refused = self.refused.lock();
         let waits = cells.iter().enumerate().filter_map(|(index, cell)| {
             let wait = refused.get(&cell.key)?.since(now);
             (wait > Duration::ZERO).then_some((index, wait))
         });
-        waits.max_by_key(|(_, wait)| *wait).map(|(index, wait)| Counted::Refused { index, wait })
+        waits.max_by_key(|(_, wait)| *wait).map(|(index, wait)| Taken::Refused { index, wait })
     }
 }
 
@@ -81,13 +81,13 @@ impl SqlStorage {
 struct Count {
     cells: Vec<Cell>,
     now: Timestamp,
-    by: fn(&Step<'_>) -> (Counted, Vec<Timestamp>),
+    by: fn(&Step<'_>) -> (Taken, Vec<Timestamp>),
 }
 
 impl Write for Count {
-    type Answer = Counted;
+    type Answer = Taken;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<Counted, Fault> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Taken, Fault> {
         let Self { cells, now, by } = self;
         // In one order, so that no two of these wait for each other.
         let mut ordered: Vec<_> = cells.iter().map(|cell| (cell.key, *now)).collect();
