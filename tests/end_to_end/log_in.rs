@@ -39,7 +39,7 @@ async fn failed_log_ins_are_slowed_by_name_and_unknown_names_just_the_same() {
         }
         let slowed = try_in(WRONG).await;
         assert_eq!((slowed.problem(), &slowed.headers["retry-after"]), ("too_many_requests", &"6".parse().unwrap()));
-        assert_eq!(slowed.body["detail"], "Too many log-ins have failed. Try again in 6 s.");
+        assert_eq!(slowed.body["detail"], "Too many attempts have failed. Try again in 6 s.");
         assert_eq!(try_in(PASSWORD).await.problem(), "too_many_requests", "the right one too: it would tell");
         clock.advance(Duration::from_secs(6));
         let known = name.starts_with("ana");

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tokio::{task::yield_now, time::timeout};
 
 use crate::{
-    auth::text,
+    accounts::{change, id},
+    auth::{log_in, text},
     plug_ins::fake::{PlugIn, SECRET},
     program::BOUND,
-    server::{Answered, Caller, TestServer, read},
+    server::{Answered, Caller, PASSWORD, TestServer, read},
 };
 
 const PREFERENCES: &str = "/api/me/preferences";
@@ -31,6 +32,8 @@ struct World {
     server: TestServer,
     clock: Arc<ManualClock>,
     plug_in: PlugIn,
+    /// The administrator.
+    ana: Caller,
     ben: Caller,
     agent: Caller,
 }
@@ -56,7 +59,7 @@ impl World {
             assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
         }
         let agent = server.agent(&ana).await;
-        Self { server, clock, plug_in, ben, agent }
+        Self { server, clock, plug_in, ana, ben, agent }
     }
 
     async fn ask(&self, change: Value) -> Value {
@@ -172,6 +175,34 @@ async fn questions_wait_for_the_end_of_the_quiet_hours_and_urgent_ones_do_not() 
     world.goes_out(&soon_over).await;
     assert_eq!(world.delivery(&request).await, waiting);
     world.clock.advance(at("2026-11-24T06:00:00Z").since(world.clock.now()));
+    world.goes_out(&request).await;
+}
+
+#[tokio::test]
+async fn who_is_active_again_in_quiet_hours_is_not_woken_by_what_they_missed() {
+    let mut world = World::start().await;
+    prefer(&world.ben, night("07:00")).await;
+    let ben_id = id(&world.ben).await;
+    let request = world.ask(json!({"expires_in": 3 * 24 * 3600})).await;
+    change(&world.ana, &ben_id, json!({"active": false})).await;
+    let until = |moment| at(moment).since(world.clock.now());
+    world.clock.advance(until("2026-11-24T06:00:00Z"));
+    let given_up = async {
+        while world.delivery(&request).await["status"] != "failed" {
+            yield_now().await;
+        }
+    };
+    timeout(BOUND, given_up).await.expect("nothing is sent to who is deactivated");
+    world.clock.advance(until("2026-11-24T22:30:00Z"));
+    let signed_in = log_in(&world.server, "ana", PASSWORD).await.body;
+    let ana = world.server.caller(text(&signed_in, "access_token"));
+    assert_eq!(change(&ana, &ben_id, json!({"active": true})).await.status, StatusCode::OK);
+    let delivery = world.delivery(&request).await;
+    assert_eq!(
+        (text(&delivery, "status"), &delivery["next_attempt_at"]),
+        ("queued", &json!("2026-11-25T06:00:00.000000Z"))
+    );
+    world.clock.advance(until("2026-11-25T06:00:00Z"));
     world.goes_out(&request).await;
 }
 

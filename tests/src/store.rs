@@ -88,7 +88,7 @@ macro_rules! store_conformance {
             settlements::what_is_in_doubt_ends_unknown_whatever_came_after,
             settlements::what_was_sent_during_the_end_is_settled_too,
             settlements::settlements_are_tried_again_and_given_up,
-            settlements::what_is_claimed_comes_with_the_language_of_its_person,
+            settlements::what_is_claimed_comes_with_how_its_person_likes_to_be_reached,
             callbacks::an_ending_is_told_to_who_asked_for_it,
             callbacks::an_unnoticed_deadline_is_told_as_such,
             callbacks::that_nobody_is_reached_is_told_back,

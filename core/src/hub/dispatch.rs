@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind, Retry},
     feedback::{Delivery, DeliveryState, Request, Strategy},
-    person::{Locale, UserRef},
+    person::{Locale, Preferences, UserRef},
     store::{FinishedSend, SendClaim},
 };
 
@@ -96,25 +96,26 @@ impl Hub {
         _place: OwnedSemaphorePermit,
     ) {
         let postponed = self.postponed(&claim);
-        let SendClaim { delivery, request, interrupted, deactivated, preferences, .. } = claim;
+        let SendClaim { delivery, request, due, interrupted, deactivated, preferences } = claim;
         let ended = match self.channels.get(&delivery.channel) {
             _ if deactivated => {
                 let reason = String::from(DEACTIVATED);
                 Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
             }
-            running if interrupted => self.after_stop(running, &request),
-            Some(_) if let Some(due) = postponed => Attempted::queued(due),
+            running if interrupted => self.after_stop(running, &request, &preferences),
+            Some(_) if let Some(later) = postponed => Attempted::queued(later),
             Some(running) => {
                 running.begun().watch(delivery.id.uuid());
                 let made = select! {
                     biased;
-                    ended = self.make_attempt(running, &delivery, &request, preferences.locale) => Some(ended),
+                    ended = self.make_attempt(running, &delivery, &request, preferences.locale.clone()) => Some(ended),
                     () = self.cut_short(&stop) => None,
                 };
                 match (made, running.begun().take(delivery.id.uuid())) {
                     (Some(ended), _) => ended,
-                    (None, true) => self.after_stop(Some(running), &request),
-                    (None, false) => self.before_send(),
+                    (None, true) => self.after_stop(Some(running), &request, &preferences),
+                    // The hub stops while something still held the send back.
+                    (None, false) => Attempted::queued(due),
                 }
             }
             None => {
@@ -126,24 +127,22 @@ impl Hub {
     }
 
     /// When an attempt is due instead of now that comes so late that its person's hours have become quiet meanwhile. What was
-    /// planned into quiet hours was so on purpose.
+    /// planned into quiet hours is for somebody who has connected in them.
     fn postponed(&self, claim: &SendClaim) -> Option<Timestamp> {
         let now = self.clock.now();
         let due = |at| claim.preferences.due(&claim.request, at);
         Some(due(now)).filter(|later| *later > now && due(claim.due) == claim.due)
     }
 
-    /// The hub stops while something still held the send back.
-    fn before_send(&self) -> Attempted {
-        Attempted::queued(self.clock.now())
-    }
-
-    /// Once the request is over nobody is asked again; otherwise only where asking twice shows once.
-    fn after_stop(&self, running: Option<&Arc<Running>>, request: &Request) -> Attempted {
+    /// Once the request is over nobody is asked again; otherwise only where asking twice shows once, and not in quiet hours.
+    fn after_stop(&self, running: Option<&Arc<Running>>, request: &Request, preferences: &Preferences) -> Attempted {
         let reason = String::from("the hub stopped during the send");
         let harmless = running.is_some_and(|running| running.channel().capabilities().idempotent_send);
         if harmless && request.is_pending() {
-            let state = DeliveryState::Queued { due: self.clock.now(), reason: Some(reason.clone()) };
+            let now = self.clock.now();
+            let due = preferences.due(request, now);
+            // What waits for the end of quiet hours has no reason.
+            let state = DeliveryState::Queued { due, reason: Some(reason.clone()).filter(|_| due == now) };
             return Attempted { state, called: true, error: Some(reason), in_doubt: true };
         }
         Attempted::so(DeliveryState::Unknown { reason })

@@ -154,10 +154,8 @@ impl Situation<'_> {
     fn is_under_way(&self, delivery: &Delivery) -> bool {
         match &delivery.state {
             DeliveryState::Sending { .. } => true,
-            // What waits for its round has a reason, or attempts.
-            DeliveryState::Queued { due, reason } => {
-                *due <= self.now || (reason.is_none() && delivery.attempts.is_empty())
-            }
+            // What waits for its round has a reason.
+            DeliveryState::Queued { due, reason } => *due <= self.now || reason.is_none(),
             _ => false,
         }
     }
@@ -178,7 +176,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::channel::Receipt;
+    use crate::{channel::Receipt, feedback::Attempt};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
@@ -208,6 +206,9 @@ mod tests {
         let held = delivery(DeliveryState::Queued { due, reason: Some("the channel's breaker is open".into()) });
         let second = Next::Begin(plan[1..].to_vec());
         assert_eq!(next(Strategy::Fallback, &deferred), Next::Rest { exhausted: false });
+        let cut_off = vec![Attempt { number: 1, at: NOW, error: Some("the hub stopped during the send".into()) }];
+        let deferred_again = Delivery { attempts: cut_off, ..deferred.clone() };
+        assert_eq!(next(Strategy::Fallback, &deferred_again), Next::Rest { exhausted: false });
         assert_eq!(next(Strategy::Fallback, &held), second);
         assert_eq!(next(Strategy::Broadcast, &deferred), second);
     }

@@ -18,7 +18,7 @@ pub struct SendClaim {
     pub delivery: Delivery,
     /// What is delivered.
     pub request: Arc<Request>,
-    /// When it was due.
+    /// When it was due; of one that was cut off, when its lease was over.
     pub due: Timestamp,
     /// Whether its newest attempt was cut off by a crash, so that it may have been sent.
     pub interrupted: bool,

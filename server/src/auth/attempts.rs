@@ -103,7 +103,7 @@ impl Attempts {
             return verify.await;
         }
         if let Taken::Refused { index, wait } = self.counts.take(cells, self.clock.now()).await? {
-            let detail = format!("Too many log-ins have failed. Try again in {} s.", whole_seconds(wait));
+            let detail = format!("Too many attempts have failed. Try again in {} s.", whole_seconds(wait));
             let problem = Problem::new(ProblemKind::TooManyRequests, detail).with_retry_after(wait);
             return Err(rate_headers(problem, cells[index].per_minute.get(), 0, cells[index].reset(wait)));
         }
@@ -112,7 +112,7 @@ impl Attempts {
             && let Err(error) = self.counts.give_back(cells, self.clock.now()).await
         {
             // It counts as one that failed, for a few seconds.
-            tracing::warn!(%error, "a log-in that succeeded stays counted");
+            tracing::warn!(%error, "an attempt that succeeded stays counted");
         }
         verified
     }

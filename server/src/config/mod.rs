@@ -264,7 +264,7 @@ impl Config {
         let behind = self.bind.ip().is_loopback() && !self.is_opened_on_loopback();
         let untold = behind && self.trusted_proxies == Networks::default() && self.rate_limit_login > 0;
         let proxied = "The hub is behind a reverse proxy, and TRUSTED_PROXIES is not set: every log-in comes from the proxy's \
-                       address, so that some wrong passwords of anybody slow the log-ins of all. Set TRUSTED_PROXIES to \
+                       address, so that some wrong passwords of anybody slow the log-ins and registrations of all. Set TRUSTED_PROXIES to \
                        127.0.0.0/8, or to the network that the proxy is in.";
         let told = [(lost, insecure), (untold, proxied.into())];
         told.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text).collect()

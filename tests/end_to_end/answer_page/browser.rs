@@ -100,5 +100,5 @@ async fn where_a_sign_in_is_required_the_page_leads_there_and_on_from_a_mail() {
     browser.read("[data-ending=answered]", "Approved by you on the web").await;
     let outcome = &now(&ana, &request).await["outcome"];
     assert_eq!((&outcome["by"]["username"], &outcome["comment"]), (&json!("ana"), &json!(said)));
-    browser.close(&["responded with a status of 40"]).await;
+    browser.close(&["responded with a status of 401", "responded with a status of 403"]).await;
 }

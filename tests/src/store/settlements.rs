@@ -7,6 +7,7 @@ use hearback_core::{
     person::{Person, Preferences, UserRef},
     store::{FinishedSend, SettleResult},
 };
+use serde_json::json;
 
 use super::{Harness, LEASE, OPEN, World, receipt};
 
@@ -177,19 +178,33 @@ pub async fn settlements_are_tried_again_and_given_up(harness: &dyn Harness) {
     world.store.finish_settlement(world.ids.next(), lease, SettleResult::Settled, world.now()).await.unwrap();
 }
 
-/// What is sent, and what is said at the end, comes with the language of its person.
-pub async fn what_is_claimed_comes_with_the_language_of_its_person(harness: &dyn Harness) {
+/// What is sent comes with how its person likes to be reached and when it was due, and what is said at the end with their
+/// language.
+pub async fn what_is_claimed_comes_with_how_its_person_likes_to_be_reached(harness: &dyn Harness) {
     let (world, mut people) = World::with_people(harness, &["ana"]).await;
     let ben = UserRef { id: world.ids.next(), username: "ben".into() };
-    let preferences = Preferences { locale: Some("de-AT".parse().unwrap()), ..Preferences::default() };
-    harness.add_person(Person { user: ben.clone(), preferences, addresses: Vec::new() }, None).await;
+    let preferences = Preferences {
+        channels: vec!["websocket".parse().unwrap()],
+        locale: Some("de-AT".parse().unwrap()),
+        timezone: Some("Europe/Vienna".parse().unwrap()),
+        quiet_hours: Some(serde_json::from_value(json!({"from": "22:00", "to": "07:00"})).unwrap()),
+    };
+    let added = Person { user: ben.clone(), preferences: preferences.clone(), addresses: Vec::new() };
+    harness.add_person(added, None).await;
     people.push(ben.clone());
     let language = |user| (user == ben.id).then(|| "de-AT".parse().unwrap());
     let request = world.create(world.ask(&people)).await;
+    let due = world.now();
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.claim_sends().await.iter().map(|claim| claim.due).collect::<Vec<_>>(), [due, due]);
+    let over = world.now().after(LEASE);
+    world.clock.advance(LEASE);
     let claimed = world.claim_sends().await;
     assert_eq!(claimed.len(), 2);
     for claim in claimed {
-        assert_eq!(claim.preferences.locale, language(claim.delivery.user_id));
+        assert_eq!((claim.due, claim.interrupted), (over, true), "when its lease was over");
+        let expected = if claim.delivery.user_id == ben.id { preferences.clone() } else { Preferences::default() };
+        assert_eq!(claim.preferences, expected);
         let (id, now) = (claim.delivery.id, world.now());
         let state = DeliveryState::Sent { receipt: receipt(&id.to_string()) };
         let (lease, attempted, error, in_doubt, route_due) = (now.after(LEASE), true, None, false, None);

@@ -178,13 +178,14 @@ async fn a_stop_does_not_wait_for_a_channel_that_hangs() {
 async fn what_a_stop_finds_before_its_channel_was_called_is_sent_after_it() {
     let mut world = World::plain();
     world.channel.hang_reach(true);
+    let due = world.clock.now();
     let request = world.ask_ana(json!({})).await;
     world.until(&request, &[Sending]).await;
     world.stop.cancel();
     world.calm().await;
     world.pass(Duration::from_secs(5)).await;
     let delivery = world.delivery_of(&request, 0).await;
-    assert_eq!(delivery.state, DeliveryState::Queued { due: world.clock.now(), reason: None });
+    assert_eq!(delivery.state, DeliveryState::Queued { due, reason: None });
     assert!(delivery.attempts.is_empty());
     world.channel.hang_reach(false);
     let all = world.all.clone();

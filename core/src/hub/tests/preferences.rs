@@ -124,6 +124,30 @@ async fn what_a_stopped_hub_could_not_bring_before_the_quiet_hours_waits_for_the
 }
 
 #[tokio::test]
+async fn what_a_crash_cut_off_is_sent_again_at_the_end_of_the_quiet_hours_and_no_other_channel_begins_before() {
+    let again = Capabilities { idempotent_send: true, ..MemoryChannel::CAPABILITIES };
+    // The lease of what was cut off is over before the quiet hours begin, and in them.
+    for from in ["00:01", "00:00"] {
+        let mut world = World::with(&[("first", again), ("second", again)]);
+        world.stop.cancel();
+        world.calm().await;
+        let request = world.ask_ana(json!({"fallback_after": 60})).await;
+        prefer(&world, quiet(from));
+        let (dead, now) = (uuid::Uuid::from_u128(7).into(), world.clock.now());
+        let claimed = world.store.claim_sends(dead, now, now.after(Duration::from_secs(30)), 10).await.unwrap().claimed;
+        assert_eq!(claimed.len(), 1);
+        let channels = world.all.clone();
+        world.restart(Duration::from_hours(1), &channels).await;
+        world.pass(Duration::from_mins(10)).await;
+        let delivery = world.delivery_of(&request, 0).await;
+        assert_eq!(delivery.state, DeliveryState::Queued { due: at(SEVEN), reason: None });
+        assert_eq!(world.statuses(&request).await, [Queued], "no other channel begins");
+        world.pass(Duration::from_hours(6)).await;
+        world.until(&request, &[Sent]).await;
+    }
+}
+
+#[tokio::test]
 async fn questions_notices_and_codes_are_in_the_language_of_their_person() {
     let capabilities = Capabilities { edit: false, ..MemoryChannel::CAPABILITIES };
     let world = World::new(capabilities);

@@ -127,9 +127,7 @@ impl AnswerPageApi {
         if app.config.answer_sign_in == AnswerSignIn::Required {
             match app.auth.person_in_browser(call.method(), call.headers()).await {
                 Ok(signed_in) if signed_in.user.id == person.id => {}
-                Err(problem) if matches!(problem.kind(), ProblemKind::Internal | ProblemKind::Unavailable) => {
-                    return Err(Refusal::Fault(problem));
-                }
+                Err(problem) if is_no_matter_of_who(&problem) => return Err(Refusal::Fault(problem)),
                 Ok(_) | Err(_) => return Err(Refusal::Locked),
             }
         }
@@ -207,6 +205,11 @@ fn event(token: &str, form: &str, value: &Value, comment: Option<&str>) -> Strin
     format!("answer:{}", URL_SAFE_NO_PAD.encode(hash))
 }
 
+/// Whether another sign-in would not help.
+fn is_no_matter_of_who(problem: &Problem) -> bool {
+    matches!(problem.kind(), ProblemKind::Internal | ProblemKind::Unavailable | ProblemKind::Origin)
+}
+
 /// The page that says why, with what was sent: only a link that leads nowhere loses it.
 fn refused(refusal: Refusal, sent: &Posted) -> Page {
     match refusal {
@@ -216,6 +219,7 @@ fn refused(refusal: Refusal, sent: &Posted) -> Page {
             let status = match problem.kind() {
                 ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 ProblemKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+                ProblemKind::Origin => StatusCode::FORBIDDEN,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
             Page::new(status, &Notice::fault(status).keeping(sent)).with_headers_of(&problem)

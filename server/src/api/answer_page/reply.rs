@@ -64,14 +64,17 @@ impl IntoResponse for Page {
 /// The statuses that have a page.
 const PAGES: [(u16, &str); 9] = [
     (200, "The question with its form, how it ended, or that the answer was accepted."),
-    (403, "The hub wants the person asked to be signed in; `origin`: the page that calls is unknown."),
-    (404, "The link is not whole, or is none of this hub's."),
+    (
+        403,
+        "The hub wants the person asked to be signed in; what was sent is kept. `origin`: the page that calls is unknown.",
+    ),
+    (404, "The link is not whole, is none of this hub's, or went to an address that is not the person's any more."),
     (409, "The question was answered or cancelled before: how."),
     (410, "The deadline has passed: how it ended."),
     (422, "The answer does not fit the question: the form again, with what was typed and what is wrong."),
-    (429, "The person answers too often: nothing was taken."),
-    (500, "A fault of the hub."),
-    (503, "The hub's database does not answer."),
+    (429, "The person answers too often: nothing was taken, and what was sent is kept."),
+    (500, "A fault of the hub. What was sent is kept."),
+    (503, "The hub's database does not answer. What was sent is kept."),
 ];
 /// The statuses of calls that no form makes.
 const PROBLEMS: [u16; 3] = [400, 413, 415];
@@ -81,15 +84,21 @@ impl ApiResponse for Page {
         let html =
             || MetaMediaType { content_type: HTML, schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))) };
         let problem = || MetaMediaType { content_type: CONTENT_TYPE, schema: schema::reference::<ProblemDocument>() };
+        let mut problems = Problem::meta().responses;
+        // A page has the headers that the problem would have.
+        let mut headers = |status| {
+            let like = problems.iter_mut().find(|problem| problem.status == Some(status) && status >= 429);
+            like.map(|problem| std::mem::take(&mut problem.headers)).unwrap_or_default()
+        };
         let pages = PAGES.map(|(status, description)| MetaResponse {
             description,
             status: Some(status),
             status_range: None,
             content: if status == 403 { vec![html(), problem()] } else { vec![html()] },
-            headers: Vec::new(),
+            headers: headers(status),
         });
-        let problems = Problem::meta().responses.into_iter();
-        let problems = problems.filter(|response| response.status.is_some_and(|status| PROBLEMS.contains(&status)));
+        let problems =
+            problems.into_iter().filter(|response| response.status.is_some_and(|status| PROBLEMS.contains(&status)));
         MetaResponses { responses: pages.into_iter().chain(problems).collect() }
     }
 

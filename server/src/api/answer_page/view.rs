@@ -190,6 +190,10 @@ impl<'a> Notice<'a> {
             StatusCode::TOO_MANY_REQUESTS => {
                 "You have sent too many answers within a minute, so this one was not taken. Wait a little, then send it again."
             }
+            StatusCode::FORBIDDEN => {
+                "Your browser does not say from which page this comes, so the hub cannot know that it is this one, and the answer \
+                 was not taken. Allow it to send an Origin or a Referer here, or use another browser."
+            }
             _ => "Something went wrong in the hub, and its log has more. Try again.",
         };
         Self::new("This did not work", text)

@@ -302,6 +302,9 @@ impl Write for Change {
             let changed = back.iter().map(changed).collect::<Result<Vec<_>, Fault>>()?;
             unit.record_changes(&changed).await?;
             unit.note_work(Work::Sends);
+            let row = unit.session.query(preferences::OF).bind(self.id.uuid()).fetch_one().await?;
+            let preferences = preferences::of_row(&row)?;
+            preferences::replan(unit, self.id, &preferences, &preferences, self.at).await?;
         }
         Ok(Changed::Now(found))
     }

@@ -63,24 +63,36 @@ impl Write for Prefer {
         let (channels, [locale, timezone, quiet_hours]) = columns(preferences)?;
         let query = unit.session.query(PREFER).bind(user.uuid()).bind(channels).bind(locale);
         query.bind(timezone).bind(quiet_hours).execute().await?;
-        let mut moved: Vec<(DeliveryId, Timestamp, Timestamp)> = Vec::new();
-        for row in unit.session.query(WAITING).bind(user.uuid()).bind(at.micros()).fetch_all().await? {
-            let was = rows::time(&row, "due_at")?;
-            let due = preferences.due_instead(&former, &rows::request(&row)?, was, *at);
-            if due != was {
-                moved.push((rows::id(&row, "delivery_id")?, was, due));
-            }
-        }
-        let moved = rows::read(&mut unit.session, MOVE_HEAD, &moved, MOVE_TAIL, |values, (delivery, was, due)| {
-            values.push_bind(delivery.uuid()).push_bind(was.micros()).push_bind(due.micros());
-        })
-        .await?;
-        if !moved.is_empty() {
-            unit.note_work(Work::Sends);
-        }
-        unit.record_changes(&send::changes(&moved, *at)?).await?;
+        replan(unit, *user, &former, preferences, *at).await?;
         Ok(true)
     }
+}
+
+/// Moves what waits for a person to when these preferences bring it, which follow the former ones.
+pub(super) async fn replan(
+    unit: &mut Unit<'_>,
+    user: UserId,
+    former: &Preferences,
+    preferences: &Preferences,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let mut moved: Vec<(DeliveryId, Timestamp, Timestamp)> = Vec::new();
+    for row in unit.session.query(WAITING).bind(user.uuid()).bind(at.micros()).fetch_all().await? {
+        let was = rows::time(&row, "due_at")?;
+        let due = preferences.due_instead(former, &rows::request(&row)?, was, at);
+        if due != was {
+            moved.push((rows::id(&row, "delivery_id")?, was, due));
+        }
+    }
+    let moved = rows::read(&mut unit.session, MOVE_HEAD, &moved, MOVE_TAIL, |values, (delivery, was, due)| {
+        values.push_bind(delivery.uuid()).push_bind(was.micros()).push_bind(due.micros());
+    })
+    .await?;
+    if !moved.is_empty() {
+        unit.note_work(Work::Sends);
+    }
+    unit.record_changes(&send::changes(&moved, at)?).await?;
+    Ok(())
 }
 
 pub(super) const OF: &str = concat!("SELECT ", preference_columns!(), " FROM users u WHERE u.id = $1");
@@ -91,7 +103,7 @@ pub(super) const WAITING: &str = concat!(
     rows::request_columns!(),
     " FROM asked k CROSS JOIN feedback_requests r CROSS JOIN deliveries d \
      WHERE k.user_id = $1 AND k.status = 'pending' AND r.created_event = k.created_event \
-     AND d.request_id = r.id AND d.user_id = $1 AND d.status = 'queued' AND d.due_at > $2"
+     AND d.request_id = r.id AND d.user_id = $1 AND d.status = 'queued' AND d.due_at >= $2"
 );
 // Claims run beside the writer on PostgreSQL: what was claimed meanwhile keeps its time.
 pub(super) const MOVE_HEAD: &str = "WITH given (id, was, due) AS (";
