@@ -76,7 +76,8 @@ fn draft(world: &World, name: &str) -> Value {
     draft["to"] = json!(to);
     // Some are left alone until the end, so that what a kill cut off is taken up while they are still open.
     draft["metadata"] = json!({"call": name, "slow": chance.happens(250)});
-    draft["fallback_after"] = json!(chance.of(&[1, 2, 5, 300]));
+    // What is held on one channel waits for so long where another has shown it: no longer than the run waits for its rest.
+    draft["fallback_after"] = json!(chance.of(&[1, 2, 5, 60]));
     match chance.below(8) {
         0 => {}
         1 | 2 => draft["channels"] = json!(["desk"]),
