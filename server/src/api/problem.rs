@@ -138,12 +138,6 @@ impl Problem {
         self.0.kind
     }
 
-    /// A header that its answer has.
-    #[must_use]
-    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.headers().iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
     /// The headers that its answer has besides those of every problem.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {

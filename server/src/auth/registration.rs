@@ -64,8 +64,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// `registration_closed`, `invalid`, or `taken` with the field; `too_many_requests` after too many from this address, or log-ins
-    /// from there, that failed.
+    /// `registration_closed`, `invalid`, or `taken` with the field; `too_many_requests` after too many log-ins from this address
+    /// that failed, or registrations of what was taken.
     pub async fn register(&self, new: Registration, from: Option<IpAddr>) -> Result<SignIn, Problem> {
         // Looked at first, so that a closed hub hashes nothing for strangers; the store decides.
         if !self.registration().await?.1 {

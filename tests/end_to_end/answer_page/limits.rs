@@ -37,6 +37,10 @@ async fn who_answers_too_often_sees_a_page_that_says_so_and_the_question_stays()
         refused.shows(429, &["too many answers within a minute"]).lacks(&["Deploy", "Thank you"]);
         let told = ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
         assert_eq!(told.map(|name| refused.headers[name].to_str().unwrap()), ["60", "1", "0", "60"]);
+        let document = server.nobody().get("/openapi.json").await.body;
+        let described = &document["paths"]["/answer/{token}"]["post"]["responses"]["429"]["headers"];
+        let described: Vec<_> = described.as_object().unwrap().keys().map(|name| name.to_lowercase()).collect();
+        assert!(told.iter().all(|name| described.iter().any(|known| known == name)), "{described:?}");
         assert_eq!(refused.headers["cache-control"], "no-store");
     }
     assert_eq!(now(&agent, &second).await["status"], "pending");

@@ -87,7 +87,7 @@ impl ApiResponse for Page {
         let mut problems = Problem::meta().responses;
         // A page has the headers that the problem would have.
         let mut headers = |status| {
-            let like = problems.iter_mut().find(|problem| problem.status == Some(status) && status >= 429);
+            let like = problems.iter_mut().find(|problem| problem.status == Some(status));
             like.map(|problem| std::mem::take(&mut problem.headers)).unwrap_or_default()
         };
         let pages = PAGES.map(|(status, description)| MetaResponse {
