@@ -2,6 +2,8 @@
 
 use hearback_core::channel::{Adapters, MemoryAdapter};
 
+#[cfg(feature = "telegram")]
+pub use hearback_telegram as telegram;
 #[cfg(feature = "webhook")]
 pub use hearback_webhook as webhook;
 #[cfg(feature = "websocket")]
@@ -12,6 +14,8 @@ pub use hearback_websocket as websocket;
 pub fn configurable() -> Adapters {
     Adapters::new(vec![
         Box::new(MemoryAdapter),
+        #[cfg(feature = "telegram")]
+        Box::new(telegram::TelegramAdapter),
         #[cfg(feature = "webhook")]
         Box::new(webhook::WebhookAdapter),
     ])

@@ -49,6 +49,7 @@ pub struct Error {
     of_recipient: bool,
     uncalled: bool,
     in_doubt: bool,
+    blocked: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -60,8 +61,17 @@ impl Error {
             ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Ambiguous => Retry::Backoff,
             _ => Retry::Never,
         };
-        let (of_recipient, uncalled, in_doubt) = (false, false, kind == ErrorKind::Ambiguous);
-        Self { kind, retry, operation, detail: detail.into(), of_recipient, uncalled, in_doubt, source: None }
+        Self {
+            kind,
+            retry,
+            operation,
+            detail: detail.into(),
+            of_recipient: false,
+            uncalled: false,
+            in_doubt: kind == ErrorKind::Ambiguous,
+            blocked: false,
+            source: None,
+        }
     }
 
     /// The channel cannot do `operation`.
@@ -104,6 +114,20 @@ impl Error {
     pub fn in_doubt(mut self) -> Self {
         self.in_doubt = true;
         self
+    }
+
+    /// The same fault, of an address that takes nothing from this channel any more: nothing further is sent there until the
+    /// channel says that it is connected.
+    #[must_use]
+    pub fn blocked(mut self) -> Self {
+        self.blocked = true;
+        self.of_recipient()
+    }
+
+    /// Whether the address takes nothing from the channel any more.
+    #[must_use]
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// Whether what was sent may have arrived.

@@ -1,5 +1,6 @@
 //! Who asks and who is asked; how the latter like to be reached is in `preferences.rs` and `quiet.rs`.
 
+mod addresses;
 mod preferences;
 mod quiet;
 
@@ -7,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use addresses::{Addresses, BLOCKED, Linked, MemoryAddresses};
 pub use preferences::{Locale, Preferences};
 pub use quiet::{QuietHours, TimeOfDay, Timezone};
 

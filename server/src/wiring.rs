@@ -106,6 +106,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, metrics: Option<Promet
         event_retention: Duration::from_hours(24 * u64::from(config.event_retention_days)),
         caller: Arc::new(caller),
         limits: limits.clone(),
+        addresses: storage.clone(),
     });
     let stopping = CancellationToken::new();
     let app = App::new(AppParts {
@@ -209,6 +210,7 @@ fn channel_parts(config: &Config, clock: Arc<dyn Clock>, vault: Arc<dyn Vault>) 
         clock,
         vault,
         callbacks_url: config.link("api/channels/"),
+        public_url: config.link(""),
         outbound_allow: config.outbound_allow.clone(),
         send_timeout: config.send_timeout,
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "this crate is tests alone")]
 
 mod memory;
+mod telegram;
 mod webhook;
 mod websocket;
 
@@ -13,7 +14,7 @@ use hearback_adapters::websocket::Websocket;
 use hearback_tests::channel::completeness;
 
 /// Every kind that is put through the suite. A kind that is registered and not here fails below.
-const HARNESSES: [&str; 3] = [memory::SUITE, webhook::SUITE, websocket::SUITE];
+const HARNESSES: [&str; 4] = [memory::SUITE, telegram::SUITE, webhook::SUITE, websocket::SUITE];
 
 #[test]
 fn every_kind_has_a_harness_and_a_readme() {

@@ -113,7 +113,7 @@ impl Plugin {
                 arrived.push(text.unwrap().to_owned());
                 json!({"receipt": format!("message-{}", arrived.len())})
             }
-            Operation::Settle | Operation::Callback => json!({}),
+            Operation::Link | Operation::Settle | Operation::Callback => json!({}),
         }
     }
 }
@@ -206,6 +206,7 @@ impl Harness for PlugIn {
             clock: clock.clone(),
             vault: Arc::new(MemoryVault::default()),
             callbacks_url: "https://hub.example/api/channels/".into(),
+            public_url: "https://hub.example/".into(),
             outbound_allow: "127.0.0.0/8".parse().unwrap(),
             send_timeout: SEND_TIMEOUT,
         };

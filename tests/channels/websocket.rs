@@ -11,14 +11,15 @@ use futures_util::{sink, stream};
 use hearback_adapters::websocket::{Client, Incoming, Outgoing, Websocket, sockets::Limits};
 use hearback_core::{
     Clock, Result,
-    channel::{Address, Capabilities, Channel, Inbound, Inbox, Reply},
+    channel::{Address, Capabilities, Channel, ChannelName, Inbound, Inbox, Pending, Reply},
     clock::ManualClock,
     event::Bus,
     feedback::Request,
+    id::RequestId,
     layer::Operation,
     limits::Unlimited,
     person::{Reader, UserRef},
-    store::{Created, MemoryStore, NewRequest, Store},
+    store::{Counts, Created, MemoryStore, NewRequest, Store},
 };
 use hearback_tests::channel::{
     Applies, Event, Fault, Harness, Heard, Outcome, Proof,
@@ -111,6 +112,22 @@ impl Inbox for Nobody {
     async fn accept(&self, _: Inbound) -> Result<Reply> {
         Ok(Reply::Noted)
     }
+
+    async fn person_at(&self, _: &ChannelName, _: &Address) -> Result<Option<UserRef>> {
+        Ok(None)
+    }
+
+    async fn request(&self, _: RequestId) -> Result<Option<Arc<Request>>> {
+        Ok(None)
+    }
+
+    async fn pending(&self, _: &ChannelName, _: &Address, _: usize) -> Result<Option<Pending>> {
+        Ok(None)
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        Ok(Counts::default())
+    }
 }
 
 #[async_trait]
@@ -187,7 +204,9 @@ impl Harness for Sockets {
             (Operation::Settle, _) => {
                 return Applies::No("settling calls nobody: the ending's commit feeds the sockets");
             }
-            (Operation::Probe | Operation::Callback, _) => return Applies::No("there is no service to probe"),
+            (Operation::Probe | Operation::Link | Operation::Callback, _) => {
+                return Applies::No("there is no service to probe");
+            }
         };
         *self.scripted.lock().unwrap() = Some(mode);
         Applies::Yes(())

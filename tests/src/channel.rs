@@ -66,6 +66,7 @@ macro_rules! channel_conformance {
             abilities::every_undeclared_ability_is_unsupported,
             abilities::every_declared_ability_works,
             abilities::an_undeclared_answer_is_not_taken,
+            abilities::a_link_carries_its_code_or_is_unsupported,
             abilities::other_contents_are_sent_or_unsupported,
             life::building_calls_nobody,
             life::a_probe_leaves_nothing_behind,

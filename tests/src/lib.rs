@@ -6,3 +6,4 @@
 pub mod channel;
 pub mod simulation;
 pub mod store;
+pub mod telegram;

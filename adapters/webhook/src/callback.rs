@@ -184,7 +184,7 @@ async fn accept(channel: &Webhook, event: Event, id: String, inbox: &dyn Inbox) 
     let awaited = stored && late.is_some_and(|(delivery, receipt)| channel.waiting.arrived(delivery, &receipt));
     match accepted {
         Ok(Reply::Response(responded)) => Ok(verdict(&(*responded).into())),
-        Ok(Reply::Noted) => Ok(noted()),
+        Ok(_) => Ok(noted()),
         Err(_) if awaited => Ok(noted()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let detail = format!("Not found: {}.", error.detail());

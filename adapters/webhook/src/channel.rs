@@ -10,7 +10,7 @@ use hearback_core::{
         Outbound, Parts, Reach, Receipt, Settlement, read_settings,
     },
     error::FieldError,
-    secret::ExposeSecret,
+    secret::{ExposeSecret, Secret},
 };
 use parking_lot::Mutex;
 use schemars::{Schema, schema_for};
@@ -142,6 +142,10 @@ impl Channel for Webhook {
 
     async fn reach(&self, to: &Address) -> Reach {
         self.presence.reach(to)
+    }
+
+    async fn link(&self, _: &Secret) -> Result<String> {
+        Err(Error::unsupported("webhook.link"))
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {

@@ -1,7 +1,7 @@
 //! What comes in, as flat JSON objects with `type`.
 
 use hearback_core::{
-    channel::{Address, ChannelName, Connection, Inbound, Receipt},
+    channel::{About, Address, ChannelName, Connection, Inbound, Receipt},
     error::FieldError,
     id::{DeliveryId, RequestId},
 };
@@ -152,7 +152,9 @@ impl Event {
             Self::Response { request_id: request, from, value, comment } => {
                 Inbound::Response { channel, from, request, value, comment, event }
             }
-            Self::Text { request_id: request, from, text } => Inbound::Text { channel, from, request, text, event },
+            Self::Text { request_id, from, text } => {
+                Inbound::Text { channel, from, about: About::Request(request_id), text, event }
+            }
             Self::Receipt { delivery, receipt } => Inbound::Sent { channel, delivery, receipt },
             Self::Delivered { from, receipt } => Inbound::Acknowledged { channel, from, receipt, read: false },
             Self::Read { from, receipt } => Inbound::Acknowledged { channel, from, receipt, read: true },

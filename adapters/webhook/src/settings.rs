@@ -89,9 +89,11 @@ impl Declared {
             // A plug-in knows people by addresses that they confirm.
             account_addresses: false,
             email_addresses: self.email_addresses,
+            links: false,
             text_max: self.text_max,
             choices_max: self.choices_max,
             send_rate: self.send_rate,
+            address_rate: None,
         }
     }
 

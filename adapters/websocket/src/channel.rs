@@ -13,6 +13,7 @@ use hearback_core::{
     id::UserId,
     limits::Limits as PersonLimits,
     person::Reader,
+    secret::Secret,
     store::Store,
 };
 use tokio::select;
@@ -59,9 +60,11 @@ impl Websocket {
         idempotent_send: true,
         account_addresses: true,
         email_addresses: false,
+        links: false,
         text_max: None,
         choices_max: None,
         send_rate: None,
+        address_rate: None,
     };
 
     /// A channel without sockets, which admits so many, and tells people how their own limits stand.
@@ -119,6 +122,10 @@ impl Channel for Websocket {
             Some(reader) if self.sockets.progress(reader).is_some() => Reach::Now,
             Some(_) => Reach::Later,
         }
+    }
+
+    async fn link(&self, _: &Secret) -> Result<String> {
+        Err(Error::unsupported("websocket.link"))
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {

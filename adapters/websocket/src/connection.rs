@@ -283,7 +283,7 @@ impl<O: Sink<Outgoing> + Unpin + Send> Connection<'_, O> {
                 None => Ok(()),
                 Some((code, message)) => self.error(code, &message, Some(request)).await,
             },
-            Ok(Reply::Noted) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.error(ErrorCode::NotFound, "there is no such request", Some(request)).await
             }

@@ -39,10 +39,14 @@ pub struct Capabilities {
     /// Its addresses are e-mail addresses: they are compared and kept in lower case, and whoever confirms one that is
     /// their account's e-mail has confirmed that.
     pub email_addresses: bool,
+    /// People link their accounts by opening a link with a one-time code ([`super::Channel::link`]).
+    pub links: bool,
     /// The longest text, in Unicode scalar values.
     pub text_max: Option<u32>,
     /// The most options of a choice.
     pub choices_max: Option<u32>,
     /// How fast the provider lets it send.
     pub send_rate: Option<SendRate>,
+    /// How fast it may send to one address.
+    pub address_rate: Option<SendRate>,
 }

@@ -5,12 +5,15 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Address, ChannelName, Receipt};
+use super::{Address, ChannelName, Outbound, Receipt};
 use crate::{
     error::Result,
     feedback::{Request, Response},
     hub::Responded,
     id::{DeliveryId, RequestId},
+    person::{Linked, UserRef},
+    secret::Secret,
+    store::Counts,
 };
 
 /// Something that a provider told a channel.
@@ -39,11 +42,35 @@ pub enum Inbound {
         /// Who, by the provider's signature.
         from: Address,
         /// Which question, by an explicit reply to it.
-        request: RequestId,
+        about: About,
         /// The whole message.
         text: String,
         /// The provider's own id of this event, by which a repetition is known; `None` where it gives none.
         event: Option<String>,
+    },
+    /// Somebody opened the link that [`super::Channel::link`] made.
+    Linked {
+        /// The channel.
+        channel: ChannelName,
+        /// Who, by the provider's signature.
+        from: Address,
+        /// The code in the link.
+        code: Secret,
+    },
+    /// Somebody wants to be reached there no more.
+    Unlinked {
+        /// The channel.
+        channel: ChannelName,
+        /// Who, by the provider's signature.
+        from: Address,
+    },
+    /// Somebody takes nothing from this channel any more: what is out to them goes on to their next channel, and nothing more
+    /// is sent there until they are connected again.
+    Blocked {
+        /// The channel.
+        channel: ChannelName,
+        /// Where.
+        address: Address,
     },
     /// A receipt for something whose sending had an unknown end, or has not been recorded yet.
     Sent {
@@ -91,12 +118,24 @@ impl Inbound {
         match self {
             Self::Response { channel, from: address, .. }
             | Self::Text { channel, from: address, .. }
+            | Self::Linked { channel, from: address, .. }
+            | Self::Unlinked { channel, from: address }
+            | Self::Blocked { channel, address }
             | Self::Acknowledged { channel, from: address, .. }
             | Self::Connected { channel, address, .. }
             | Self::Disconnected { channel, address, .. } => Some((channel, address)),
             Self::Sent { .. } => None,
         }
     }
+}
+
+/// Which question somebody's words are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// This one.
+    Request(RequestId),
+    /// The one that the channel sent with this receipt.
+    Sent(Receipt),
 }
 
 /// To what somebody is connected.
@@ -124,6 +163,10 @@ pub struct Recorded {
 pub enum Reply {
     /// The response and its verdict.
     Response(Box<Responded>),
+    /// What became of a link that was opened.
+    Linked(Linked),
+    /// Whose address it was until now; nobody's, it may be.
+    Unlinked(Option<UserRef>),
     /// It was noted; there is nothing to say.
     Noted,
 }
@@ -140,4 +183,39 @@ pub trait Inbox: fmt::Debug + Send + Sync + 'static {
     /// `RateLimited` when the person does more than their limits allow: nothing is stored. The adapter says so to the person
     /// where it can, and acknowledges; otherwise the provider sends it again later.
     async fn accept(&self, event: Inbound) -> Result<Reply>;
+
+    /// Who is at an address.
+    async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>>;
+
+    /// A request.
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>>;
+
+    /// Up to `limit` questions that await somebody, newest first, and lets those that are not out there yet be sent there now.
+    /// `None` when nobody is at this address.
+    async fn pending(&self, channel: &ChannelName, from: &Address, limit: usize) -> Result<Option<Pending>>;
+
+    /// How many there are of what; at most a minute old.
+    async fn counts(&self) -> Result<Counts>;
+}
+
+/// What awaits somebody.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Who.
+    pub person: UserRef,
+    /// The questions that are out at this address, newest first.
+    pub out: Vec<Awaiting>,
+    /// How many others are being sent there.
+    pub sending: usize,
+    /// Whether there are more than were asked for.
+    pub more: bool,
+}
+
+/// A question that awaits somebody, where they see it.
+#[derive(Clone, Debug)]
+pub struct Awaiting {
+    /// As it was sent.
+    pub outbound: Outbound,
+    /// The provider's id for that.
+    pub receipt: Receipt,
 }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, FieldError, Result},
     feedback::Ending,
+    secret::Secret,
 };
 
 /// The kind `memory`.
@@ -100,9 +101,11 @@ impl MemoryChannel {
         idempotent_send: false,
         account_addresses: false,
         email_addresses: false,
+        links: false,
         text_max: None,
         choices_max: None,
         send_rate: None,
+        address_rate: None,
     };
 
     /// A channel with these capabilities.
@@ -184,6 +187,10 @@ impl Channel for MemoryChannel {
             return std::future::pending().await;
         }
         if self.state.lock().away.contains(to) { Reach::Later } else { Reach::Now }
+    }
+
+    async fn link(&self, _: &Secret) -> Result<String> {
+        Err(Error::unsupported("memory.link"))
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {

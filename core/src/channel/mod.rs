@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use callback::{Callback, CallbackReply};
 pub use capabilities::{Capabilities, SendRate};
 pub use connect::Connect;
-pub use inbox::{Connection, Inbound, Inbox, Recorded, Reply};
+pub use inbox::{About, Awaiting, Connection, Inbound, Inbox, Pending, Recorded, Reply};
 pub use memory::{MemoryAdapter, MemoryChannel, Sent};
 pub use name::{Address, ChannelName, NameError, Receipt};
 pub use outbound::{AnswerUrls, Content, Outbound};
@@ -30,6 +30,7 @@ use crate::{
     error::Result,
     feedback::{Ending, Request},
     id::DeliveryId,
+    secret::Secret,
 };
 
 /// Whether a person can be reached at an address right now.
@@ -77,11 +78,15 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Whether `to` can be reached right now.
     async fn reach(&self, to: &Address) -> Reach;
 
+    /// What a person opens to link their account there: it brings `code` back as [`Inbound::Linked`].
+    async fn link(&self, code: &Secret) -> Result<String>;
+
     /// Sends once: never tries again by itself, never cuts silently. The receipt is enough to settle or thread it later.
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt>;
 
-    /// Shows at what was sent that its request ended, and how. Where the provider cannot edit, `Unsupported`: the hub
-    /// then sends a notice in the same thread. What is gone already is `NotFound`, and counts as settled.
+    /// Shows at what was sent that its request ended, and how. Where the provider cannot edit, or not this message any more,
+    /// `Unsupported`: the hub then sends a notice in the same thread. What is gone already, with nobody left to tell, is
+    /// `NotFound`, and counts as settled.
     async fn settle(&self, what: &Settlement<'_>) -> Result<()>;
 
     /// Receives what does not come as a callback, until `stop`. Returns `Ok` when stopped or when there is nothing to

@@ -22,6 +22,8 @@ pub struct Parts {
     pub vault: Arc<dyn Vault>,
     /// Where providers and plug-ins call: below it come the channel's name and one more segment. Ends with a slash.
     pub callbacks_url: String,
+    /// The hub's page, as people open it. Ends with a slash.
+    pub public_url: String,
     /// Private networks that may be called nevertheless.
     pub outbound_allow: Networks,
     /// How long a send may take before it counts as hanging.

@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind, Retry},
     feedback::{Delivery, DeliveryState, Request, Strategy},
-    person::{Locale, Preferences, UserRef},
+    person::{BLOCKED, Locale, Preferences, UserRef},
     store::{FinishedSend, SendClaim},
 };
 
@@ -167,12 +167,21 @@ impl Hub {
                 return Attempted::so(DeliveryState::Failed { reason: "there is nobody at this address".into() });
             }
         }
+        if self.is_blocked(running, &delivery.address).await {
+            return Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason: BLOCKED.into() }) };
+        }
         let sent = channel.send(&delivery.address, &self.question(delivery, request, locale)).await;
         running.note(sent.as_ref().map(|_| ()));
         let error = match sent {
             Ok(receipt) => return Attempted::so(DeliveryState::Sent { receipt }),
             Err(error) => error,
         };
+        if error.is_blocked()
+            && let Err(error) = self.addresses.block(channel.name(), &delivery.address, self.clock.now()).await
+        {
+            // The next send is refused too, and marks it.
+            warn!(%error, channel = %channel.name(), "a blocked address could not be marked");
+        }
         // They left during the send, and nothing was sent: that is no fault of anybody's.
         if error.kind() == ErrorKind::Unavailable && channel.reach(&delivery.address).await == Reach::Later {
             let skipped = Attempted::so(DeliveryState::Skipped { reason: NOT_CONNECTED.into() });
@@ -201,7 +210,7 @@ impl Hub {
         }
     }
 
-    fn question(&self, delivery: &Delivery, request: &Arc<Request>, locale: Option<Locale>) -> Outbound {
+    pub(super) fn question(&self, delivery: &Delivery, request: &Arc<Request>, locale: Option<Locale>) -> Outbound {
         let asked = request.terms.to.iter().find(|person| person.id == delivery.user_id);
         let person = asked.cloned().unwrap_or_else(|| UserRef { id: delivery.user_id, username: String::new() });
         // An address that the asker named may be a group's, or the asker's own: a link that answers in the person's name would

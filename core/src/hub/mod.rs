@@ -7,6 +7,7 @@
 //! | `advance.rs` | carries routes on: next channel, next round |
 //! | `presence.rs` | who is connected, and who has left |
 //! | `respond.rs` | takes answers: from the API, and as the [`Inbox`](crate::channel::Inbox) of every channel |
+//! | `desk.rs` | what channels may ask: who is where, what awaits them, how much there is |
 //! | `acknowledge.rs` | notes what arrived and what was seen |
 //! | `wait.rs` | parks those who wait for an ending, without a query |
 //! | `code.rs` | sends the codes by which people confirm their addresses |
@@ -24,6 +25,7 @@ mod callbacks;
 mod channels;
 mod code;
 mod create;
+mod desk;
 mod dispatch;
 mod expire;
 mod lease;
@@ -46,6 +48,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     select,
     sync::{Notify, Semaphore},
@@ -65,7 +68,8 @@ use crate::{
     event::Bus,
     id::{Ids, RequestId, ServerId},
     limits::Limits,
-    store::{Ended, Store},
+    person::Addresses,
+    store::{Counts, Ended, Store},
 };
 
 /// Nothing looks for due work more often than this without being woken.
@@ -110,6 +114,8 @@ pub struct Parts {
     pub caller: Arc<dyn CallbackCaller>,
     /// Counts what comes in over channels. What comes over the API is counted there.
     pub limits: Arc<dyn Limits>,
+    /// Where people are reached, as far as channels change it.
+    pub addresses: Arc<dyn Addresses>,
 }
 
 /// Does something when it is dropped: also when the caller of a use case hangs up half-way, since what the store has
@@ -136,6 +142,8 @@ pub struct Hub {
     call_timeout: Duration,
     caller: Arc<dyn CallbackCaller>,
     limits: Arc<dyn Limits>,
+    addresses: Arc<dyn Addresses>,
+    counted: Mutex<Option<(Timestamp, Counts)>>,
     sends_due: Notify,
     routes_due: Notify,
     settlements_due: Notify,
@@ -177,6 +185,8 @@ impl Hub {
             call_timeout: parts.send_timeout,
             caller: parts.caller,
             limits: parts.limits,
+            addresses: parts.addresses,
+            counted: Mutex::default(),
             sends_due: Notify::new(),
             routes_due: Notify::new(),
             settlements_due: Notify::new(),

@@ -77,6 +77,10 @@ impl Hub {
             }
             let Delivery { channel, address, .. } = delivery;
             let Some(running) = self.channels.get(channel) else { continue };
+            if !skipped && self.is_blocked(running, address).await {
+                whereabouts.unseen.push(delivery.id);
+                continue;
+            }
             let reach = running.channel().reach(address).await;
             let known = claim.presences.get(&(channel.clone(), address.clone())).unwrap_or(&Presence::Unknown);
             let is_there = match known {

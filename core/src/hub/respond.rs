@@ -1,18 +1,20 @@
 //! Taking answers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Hub, OnDrop};
 use crate::{
-    channel::{Address, ChannelName, Inbound, Inbox, Recorded, Reply},
+    channel::{About, Address, ChannelName, Inbound, Inbox, Pending, Recorded, Reply},
     error::{Error, ErrorKind, FieldError, Result, Retry},
     feedback::{COMMENT_MAX, Request},
     id::RequestId,
     limits::Act,
     person::UserRef,
     reading::{self, Reading},
-    store::{Candidate, Standing},
+    store::{Candidate, Counts, Standing},
 };
 
 /// The largest value kept of a response that is not accepted, in bytes of JSON: as large as the largest form.
@@ -118,25 +120,6 @@ impl Hub {
         let Some(recorded) = self.store.respond(candidate).await? else { return Ok(None) };
         Ok(Some(Responded { recorded, faults }))
     }
-
-    /// Who is at an address: by the account itself where the channel knows people so, else by their confirmed address.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store.
-    pub async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
-        let by_account =
-            self.channels.get(channel).is_some_and(|running| running.channel().capabilities().account_addresses);
-        if by_account {
-            let found = self.store.people(&[from.to_string()]).await?;
-            return Ok(found
-                .into_iter()
-                .flatten()
-                .map(|person| person.user)
-                .find(|user| user.id.to_string() == from.as_str()));
-        }
-        self.store.person_at(channel, from).await
-    }
 }
 
 /// Every response is kept, but not more of one that cannot be accepted than a valid one could have: whoever may call
@@ -193,11 +176,29 @@ impl Inbox for Hub {
                 let responded = self.respond(answer).await?;
                 Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
             }
-            Inbound::Text { channel, from, request, text, event } => {
+            Inbound::Text { channel, from, about, text, event } => {
+                let request = match about {
+                    About::Request(request) => request,
+                    About::Sent(receipt) => self.store.sent_as(&channel, &receipt).await?.ok_or_else(|| {
+                        Error::new(ErrorKind::NotFound, "inbox.text", "this is no reply to a question")
+                    })?,
+                };
                 let by = self.person_at(&channel, &from).await?;
                 self.count(by.as_ref(), &channel).await?;
                 let responded = self.respond_in_words(request, by, channel, text, event).await?;
                 Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
+            }
+            Inbound::Linked { channel, from, code } => {
+                let _wake = self.routes_change();
+                let (id, now) = (self.ids.next(), self.clock.now());
+                let linked = self.addresses.link(&channel, &from, &code, id, now).await?;
+                self.unblocked(&channel, &from).await?;
+                Ok(Reply::Linked(linked))
+            }
+            Inbound::Unlinked { channel, from } => Ok(Reply::Unlinked(self.addresses.unlink(&channel, &from).await?)),
+            Inbound::Blocked { channel, address } => {
+                self.blocked(&channel, &address).await?;
+                Ok(Reply::Noted)
             }
             Inbound::Sent { channel, delivery, receipt } => {
                 self.note_receipt(&channel, delivery, &receipt).await?;
@@ -208,6 +209,7 @@ impl Inbox for Hub {
                 Ok(Reply::Noted)
             }
             Inbound::Connected { channel, address, connection } => {
+                self.unblocked(&channel, &address).await?;
                 self.connected(&channel, &address, connection).await?;
                 Ok(Reply::Noted)
             }
@@ -216,5 +218,21 @@ impl Inbox for Hub {
                 Ok(Reply::Noted)
             }
         }
+    }
+
+    async fn person_at(&self, channel: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
+        Self::person_at(self, channel, from).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>> {
+        self.store.request(id).await
+    }
+
+    async fn pending(&self, channel: &ChannelName, from: &Address, limit: usize) -> Result<Option<Pending>> {
+        self.awaiting(channel, from, limit).await
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        self.counted().await
     }
 }

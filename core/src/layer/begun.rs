@@ -32,7 +32,7 @@ pub(super) struct BegunLayer(pub(super) Arc<Begun>);
 
 impl Layer for BegunLayer {
     async fn around<T: Send>(&self, call: Call<'_>, next: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        if let (Operation::Send, Some(what)) = (call.operation, call.outbound)
+        if let (Operation::Send, Some((_, what))) = (call.operation, call.sending)
             && let Some(begun) = self.0.0.lock().get_mut(&what.id)
         {
             *begun = true;

@@ -23,8 +23,9 @@ fn check(call: Call<'_>) -> Result<()> {
     let capabilities = call.channel.capabilities();
     match call.operation {
         Operation::Settle if !capabilities.edit => Err(Error::unsupported(call.operation.as_str())),
-        Operation::Send => call.outbound.map_or(Ok(()), |what| check_outbound(capabilities, what)),
-        Operation::Settle | Operation::Probe | Operation::Callback => Ok(()),
+        Operation::Link if !capabilities.links => Err(Error::unsupported(call.operation.as_str())),
+        Operation::Send => call.sending.map_or(Ok(()), |(_, what)| check_outbound(capabilities, what)),
+        Operation::Link | Operation::Settle | Operation::Probe | Operation::Callback => Ok(()),
     }
 }
 
@@ -71,6 +72,12 @@ mod tests {
         let all = surrounded(Capabilities { messages: false, ..MemoryChannel::CAPABILITIES });
         assert_eq!(all.channel.send(&address(), &notice("?")).await.unwrap_err().kind(), ErrorKind::Unsupported);
         assert!(all.below.sent().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_a_link_where_accounts_are_not_linked() {
+        let all = surrounded(MemoryChannel::CAPABILITIES);
+        assert_eq!(all.channel.link(&"code".into()).await.unwrap_err().kind(), ErrorKind::Unsupported);
     }
 
     #[tokio::test]

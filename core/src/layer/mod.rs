@@ -27,6 +27,7 @@ use crate::{
     },
     clock::Clock,
     error::Result,
+    secret::Secret,
 };
 
 /// Which of a channel's abilities is called.
@@ -34,6 +35,8 @@ use crate::{
 pub enum Operation {
     /// [`Channel::probe`].
     Probe,
+    /// [`Channel::link`].
+    Link,
     /// [`Channel::send`].
     Send,
     /// [`Channel::settle`].
@@ -48,6 +51,7 @@ impl Operation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Probe => "channel.probe",
+            Self::Link => "channel.link",
             Self::Send => "channel.send",
             Self::Settle => "channel.settle",
             Self::Callback => "channel.callback",
@@ -62,8 +66,8 @@ pub(crate) struct Call<'a> {
     operation: Operation,
     /// The channel below this layer.
     channel: &'a Arc<dyn Channel>,
-    /// What is sent, when something is.
-    outbound: Option<&'a Outbound>,
+    /// What is sent to whom, when something is.
+    sending: Option<(&'a Address, &'a Outbound)>,
 }
 
 /// One concern around the calls of a channel.
@@ -84,8 +88,8 @@ struct Layered<L> {
 }
 
 impl<L: Layer> Layered<L> {
-    fn call<'a>(&'a self, operation: Operation, outbound: Option<&'a Outbound>) -> Call<'a> {
-        Call { operation, channel: &self.inner, outbound }
+    fn call(&self, operation: Operation) -> Call<'_> {
+        Call { operation, channel: &self.inner, sending: None }
     }
 }
 
@@ -100,19 +104,24 @@ impl<L: Layer> Channel for Layered<L> {
     }
 
     async fn probe(&self) -> Result<()> {
-        self.layer.around(self.call(Operation::Probe, None), self.inner.probe()).await
+        self.layer.around(self.call(Operation::Probe), self.inner.probe()).await
     }
 
     async fn reach(&self, to: &Address) -> Reach {
         self.inner.reach(to).await
     }
 
+    async fn link(&self, code: &Secret) -> Result<String> {
+        self.layer.around(self.call(Operation::Link), self.inner.link(code)).await
+    }
+
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
-        self.layer.around(self.call(Operation::Send, Some(what)), self.inner.send(to, what)).await
+        let call = Call { sending: Some((to, what)), ..self.call(Operation::Send) };
+        self.layer.around(call, self.inner.send(to, what)).await
     }
 
     async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
-        self.layer.around(self.call(Operation::Settle, None), self.inner.settle(what)).await
+        self.layer.around(self.call(Operation::Settle), self.inner.settle(what)).await
     }
 
     async fn run(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
@@ -120,7 +129,7 @@ impl<L: Layer> Channel for Layered<L> {
     }
 
     async fn callback(&self, call: Callback, inbox: Arc<dyn Inbox>) -> Result<CallbackReply> {
-        self.layer.around(self.call(Operation::Callback, None), self.inner.callback(call, inbox)).await
+        self.layer.around(self.call(Operation::Callback), self.inner.callback(call, inbox)).await
     }
 
     fn connect(&self) -> Option<&dyn Connect> {
@@ -145,11 +154,11 @@ pub fn surround(channel: Arc<dyn Channel>, clock: &Arc<dyn Clock>, send_timeout:
     fn wrap(layer: impl Layer, inner: Arc<dyn Channel>) -> Arc<dyn Channel> {
         Arc::new(Layered { layer, inner })
     }
-    let rate = channel.capabilities().send_rate;
+    let Capabilities { send_rate, address_rate, .. } = *channel.capabilities();
     let (breaker, begun) = (Arc::new(Breaker::new(clock.clone())), Arc::new(Begun::default()));
     let channel = wrap(begun::BegunLayer(begun.clone()), channel);
     let channel = wrap(timeout::Timeout::new(clock.clone(), send_timeout), channel);
-    let channel = wrap(limit::Limit::new(clock.clone(), rate, breaker.clone()), channel);
+    let channel = wrap(limit::Limit::new(clock.clone(), send_rate, address_rate, breaker.clone()), channel);
     let channel = wrap(breaker::BreakerLayer::new(breaker.clone()), channel);
     let channel = wrap(guard::Guard, channel);
     let channel = wrap(metrics::Metrics::new(clock.clone()), channel);

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use state::{Route, Settle, State, Stored};
 
 use super::{
-    CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
+    CallbackClaim, Candidate, Claims, Company, Counts, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
     Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim, SendClaim,
     SettleClaim, SettleResult, Store, judge,
 };
@@ -25,7 +25,7 @@ use crate::{
     clock::Timestamp,
     error::Result,
     event::{Bus, Event, EventId, EventKind, Work},
-    feedback::{Delivery, DeliveryState, Ending, Request, Response},
+    feedback::{Delivery, DeliveryState, Ending, Request, Response, Status},
     id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
 };
@@ -172,9 +172,19 @@ impl Store for MemoryStore {
         Ok(self.state.lock().deliveries.get(&id).map(|stored| stored.delivery.clone()))
     }
 
+    async fn sent_as(&self, channel: &ChannelName, receipt: &Receipt) -> Result<Option<RequestId>> {
+        Ok(self.state.lock().sent_as.get(&(channel.clone(), receipt.clone())).copied())
+    }
+
     async fn response(&self, request: RequestId, id: ResponseId) -> Result<Option<Response>> {
         let state = self.state.lock();
         Ok(state.responses.iter().find(|response| response.request_id == request && response.id == id).cloned())
+    }
+
+    async fn bring(&self, delivery: Delivery, now: Timestamp) -> Result<bool> {
+        let brought = self.state.lock().bring(delivery, now);
+        self.wake(&[Work::Sends]);
+        Ok(brought.map(|events| self.publish(events)).is_some())
     }
 
     async fn claim_sends(
@@ -204,6 +214,7 @@ impl Store for MemoryStore {
         stored.delivery.in_doubt |= end.in_doubt;
         self.wake(&[Work::Sends, Work::Routes, Work::Settlements]);
         let id = stored.delivery.request_id;
+        let sent = end.state.clone();
         if state.requests.get(&id).is_some_and(|request| request.is_pending()) {
             stored.delivery.state = end.state;
             if let (Some(due), Some(route)) = (end.route_due, state.routes.get_mut(&(id, stored.delivery.user_id))) {
@@ -213,6 +224,7 @@ impl Store for MemoryStore {
         } else {
             stored.finish_after_end(end.state, end.now);
         }
+        state.note_sent(end.id, &sent);
         self.publish(state.append(EventKind::Delivery(end.id), id, end.now));
         Ok(())
     }
@@ -235,6 +247,7 @@ impl Store for MemoryStore {
             return Ok(Some(Noted { address, is_news: false }));
         }
         let sent = DeliveryState::Sent { receipt: receipt.clone() };
+        state.sent_as.insert((channel.clone(), receipt.clone()), request);
         self.wake(&[Work::Routes, Work::Settlements]);
         if state.requests.get(&request).is_some_and(|request| request.is_pending()) {
             stored.delivery.state = sent;
@@ -467,6 +480,13 @@ impl Store for MemoryStore {
 
     async fn delivery_counts(&self, channel: &ChannelName) -> Result<DeliveryCounts> {
         Ok(self.state.lock().counts(channel))
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        let state = self.state.lock();
+        let of = |status| state.requests.values().filter(|request| request.state.status() == status).count() as u64;
+        let people = state.people.len() as u64;
+        Ok(Counts { people, pending: of(Status::Pending), answered: of(Status::Answered) })
     }
 
     async fn prune(&self, what: Prune) -> Result<bool> {

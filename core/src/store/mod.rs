@@ -223,6 +223,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The deliveries of a request, oldest first, after the one with id `after`.
     async fn deliveries(&self, id: RequestId, after: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>>;
 
+    /// Lets a pending request be sent to this person at this address now, as `delivery` unless there is one: that is queued
+    /// if it waits, was skipped or given up, or is of unknown end. Says whether it is on its way; what is out already is not.
+    ///
+    /// Makes due: `Work::Sends`.
+    async fn bring(&self, delivery: Delivery, now: Timestamp) -> Result<bool>;
+
     /// Claims up to `limit` deliveries that are due, or whose lease ran out: begins their attempts, leased until
     /// `lease`.
     ///
@@ -378,6 +384,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// A delivery.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>>;
 
+    /// Which request a channel sent with this receipt, also once it has been settled.
+    async fn sent_as(&self, channel: &ChannelName, receipt: &Receipt) -> Result<Option<RequestId>>;
+
     /// A response to a request.
     async fn response(&self, request: RequestId, id: ResponseId) -> Result<Option<Response>>;
 
@@ -394,9 +403,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Counts deliveries of a channel by what matters to an operator.
     async fn delivery_counts(&self, channel: &ChannelName) -> Result<DeliveryCounts>;
 
+    /// Counts what there is.
+    async fn counts(&self) -> Result<Counts>;
+
     /// Forgets idempotency keys, and removes events from the beginning of the log; never the newest one, by which the
     /// log knows how far it has come. Says whether there may be more events to remove.
     async fn prune(&self, what: Prune) -> Result<bool>;
+}
+
+/// How many there are of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// People who can be asked.
+    pub people: u64,
+    /// Requests that wait for an answer.
+    pub pending: u64,
+    /// Requests that were answered.
+    pub answered: u64,
 }
 
 /// How many deliveries a channel has waiting, out and given up.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hearback_core::{
     Timestamp,
     channel::{Address, ChannelName},
@@ -38,6 +39,34 @@ pub struct AddressDocument {
     pub confirmed: bool,
     /// Until when the code is good that was sent there; `null` when it is confirmed, or no code is kept any more.
     pub expires_at: Option<Timestamp>,
+    /// Since when it takes nothing from the channel: the person has blocked the bot there, say. Nothing is sent there until they
+    /// are back. `null` as long as all is well.
+    pub blocked_at: Option<Timestamp>,
+}
+
+/// A link by which a person links their account on a channel.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AddressLink")]
+pub struct LinkDocument {
+    /// What to open in the app of the channel.
+    pub link: String,
+    /// The one-time code in it, for those who type it.
+    pub code: String,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+/// A one-time code that links an account of a channel to a person.
+#[derive(Clone, Debug)]
+pub struct LinkOffer {
+    /// Who gets it.
+    pub user: UserId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The SHA-256 of the code.
+    pub hash: [u8; 32],
+    /// Until when it is good.
+    pub expires_at: Timestamp,
 }
 
 /// An address to give a person, confirmed.
@@ -133,6 +162,13 @@ pub enum CodeShown {
 pub fn new_code() -> Secret {
     let number = rand::rng().random_range(0..100_000_000_u32);
     format!("{number:0CODE_DIGITS$}").into()
+}
+
+/// A new code for a link, that nobody can guess: 22 letters, digits, `-` and `_`, as every provider takes them in a link.
+#[must_use]
+pub fn new_link_code() -> Secret {
+    let number: u128 = rand::rng().random();
+    URL_SAFE_NO_PAD.encode(number.to_be_bytes()).into()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::{
     AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CODE_TRIES,
-    CodeShown, NewAddress, ShownCode, WAITING_MAX, new_code,
+    CodeShown, LinkDocument, LinkOffer, NewAddress, ShownCode, WAITING_MAX, new_code, new_link_code,
 };
 pub use store::{
     AccountStore, Changed, Changes, KeptAnswer, NewAccount, NewRefresh, NewServiceUser, NewToken, Over, Registered,

@@ -13,8 +13,8 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{
-    Account, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, NewAddress, Role, ServiceToken,
-    ShownCode,
+    Account, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, CodeShown, LinkOffer, NewAddress, Role,
+    ServiceToken, ShownCode,
 };
 
 /// An account to make.
@@ -225,6 +225,9 @@ pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
     /// Confirms an address if the code is the one that was sent there, as [`AccountStore::add_address`] gives one; a wrong
     /// one is counted. Of several who confirm the same address the first gets it.
     async fn confirm_address(&self, shown: ShownCode) -> Result<CodeShown>;
+
+    /// Keeps the code of a link, in the place of the one that the person had for the channel.
+    async fn offer_link(&self, offer: LinkOffer) -> Result<()>;
 
     /// Takes an address away from a person: what is out there stays, what comes from there is nobody's. Says whether they
     /// had it.

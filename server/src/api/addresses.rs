@@ -36,6 +36,52 @@ pub struct AddressDraft {
     pub address: Address,
 }
 
+/// An address that a person says is theirs, or the channel alone, to get a link there.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressClaimDraft {
+    /// The name of a channel that knows people by addresses.
+    pub channel: ChannelName,
+    /// Where you are reached there, in the channel's own manner: 1 to 512 bytes without control characters. Without it you get
+    /// a link, where the channel links accounts.
+    #[serde(default)]
+    pub address: Option<Address>,
+}
+
+impl AddressClaimDraft {
+    /// With an address: that. Without: the channel, if it links accounts.
+    pub(super) fn split(self, channels: &Channels) -> Result<Claimed<'_>, Problem> {
+        let Self { channel, address } = self;
+        if let Some(address) = address {
+            return Ok(Claimed::Address(AddressDraft { channel, address }));
+        }
+        let links = |running: &Running| running.channel().capabilities().links;
+        let detail = match channels.get(&channel) {
+            Some(running) if links(running) => return Ok(Claimed::Link(running)),
+            Some(running) if running.channel().capabilities().account_addresses => {
+                "this channel knows people by their account: they need no address on it".to_owned()
+            }
+            Some(_) => {
+                let detail = "is needed: this channel links no accounts";
+                return Err(Problem::invalid(vec![FieldError::new("address", detail)]));
+            }
+            None => format!("there is no channel named `{channel}`"),
+        };
+        let names =
+            channels.iter().filter(|running| links(running)).map(|running| running.channel().name().to_string());
+        Err(Problem::invalid(vec![FieldError::new("channel", detail).allowing(names)]))
+    }
+}
+
+/// What somebody says of where they are reached.
+#[derive(Debug)]
+pub(super) enum Claimed<'a> {
+    /// It is this address.
+    Address(AddressDraft),
+    /// It will be the one from which they open a link to this channel.
+    Link(&'a Running),
+}
+
 impl AddressDraft {
     /// The channel, if it knows people by addresses, and, where a code is to be sent, carries that; and the address as it is
     /// kept.
@@ -99,9 +145,14 @@ impl AddressesApi {
         let new = NewAddress { id, user, channel: channel.clone(), address: address.clone(), is_email, at };
         let _wake = self.0.hub.routes_change();
         match self.0.accounts.add_address(new).await? {
-            AddressAdded::Theirs(id) => {
-                Created::new(&AddressDocument { id, channel, address, confirmed: true, expires_at: None })
-            }
+            AddressAdded::Theirs(id) => Created::new(&AddressDocument {
+                id,
+                channel,
+                address,
+                confirmed: true,
+                expires_at: None,
+                blocked_at: None,
+            }),
             AddressAdded::NoSuchPerson => Err(no_such_account()),
             AddressAdded::Taken(owner) => {
                 let detail = format!("This address is {}'s.", owner.username);

@@ -6,18 +6,18 @@ use hearback_core::{
     Error, ErrorKind, Retry, Timestamp,
     channel::{Address, ChannelName},
     error::FieldError,
-    hub::Code,
+    hub::{Code, Running},
     id::{AddressId, UserId},
     secret::{ExposeSecret, Secret},
 };
 use poem_openapi::{OpenApi, param::Path};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
     Tag,
-    addresses::AddressDraft,
+    addresses::{AddressClaimDraft, AddressDraft, Claimed},
     answer::{Created, Json, NoContent},
     body::Body,
     limits::{Counted, Limited},
@@ -26,11 +26,12 @@ use super::{
 };
 use crate::{
     account::{
-        AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CodeShown, ShownCode,
-        WAITING_MAX, new_code,
+        AddressClaim, AddressClaimed, AddressDocument, CODE_DIGITS, CODE_LIFE, CODE_PAUSE, CodeShown, LinkDocument,
+        LinkOffer, ShownCode, WAITING_MAX, new_code, new_link_code,
     },
     app::App,
     auth::{Person, SignedIn},
+    digest::sha256,
 };
 
 /// The path of the operations, as the document writes it.
@@ -58,20 +59,49 @@ impl AddressCode {
     }
 }
 
+/// An address that waits for its confirmation or is confirmed already, or a link.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AddressOrLink {
+    /// With `address` in the body: the address.
+    Address(AddressDocument),
+    /// Without: the link.
+    Link(LinkDocument),
+}
+
 /// The operations.
 pub struct MyAddressesApi(pub Arc<App>);
 
 impl MyAddressesApi {
-    async fn wait_for(&self, person: &Person, draft: AddressDraft) -> Result<Created<AddressDocument>, Problem> {
+    async fn claim_any(&self, person: &Person, draft: AddressClaimDraft) -> Result<Created<AddressOrLink>, Problem> {
+        let made = match draft.split(self.0.hub.channels())? {
+            Claimed::Address(draft) => AddressOrLink::Address(self.wait_for(person, draft).await?),
+            Claimed::Link(running) => AddressOrLink::Link(self.link(person, running).await?),
+        };
+        Created::new(&made)
+    }
+
+    /// A link to a channel, whose code is kept before anybody can open it.
+    async fn link(&self, person: &Person, running: &Running) -> Result<LinkDocument, Problem> {
+        let (channel, code) = (running.channel(), new_link_code());
+        let link = channel.link(&code).await.map_err(|error| no_link(channel.name(), &error))?;
+        let expires_at = self.0.clock.now().after(CODE_LIFE);
+        let hash = sha256(code.expose_secret().as_bytes());
+        let offer = LinkOffer { user: person.user.id, channel: channel.name().clone(), hash, expires_at };
+        self.0.accounts.offer_link(offer).await?;
+        Ok(LinkDocument { link, code: code.expose_secret().into(), expires_at })
+    }
+
+    async fn wait_for(&self, person: &Person, draft: AddressDraft) -> Result<AddressDocument, Problem> {
         let (running, address) = draft.check(self.0.hub.channels(), true)?;
         let (user, code, at) = (person.user.id, new_code(), self.0.clock.now());
         let (id, channel) = (self.0.ids.next(), running.channel().name().clone());
         let claim = AddressClaim { id, user, channel, address, code: code.clone(), at };
         match self.0.accounts.claim_address(claim).await? {
-            AddressClaimed::Confirmed(address) => Created::new(&address),
+            AddressClaimed::Confirmed(address) => Ok(address),
             AddressClaimed::Waiting(waiting) => {
                 self.send(user, (&waiting.channel, &waiting.address), code, at).await?;
-                Created::new(&waiting)
+                Ok(waiting)
             }
             AddressClaimed::TooSoon(next) => {
                 let detail = "A code was sent to this address less than a minute ago.";
@@ -169,6 +199,15 @@ fn not_sent(channel: &ChannelName, error: &Error) -> Problem {
     }
 }
 
+fn no_link(channel: &ChannelName, error: &Error) -> Problem {
+    let detail = format!("`{channel}` cannot be linked now: {}.", error.detail());
+    match error.retry() {
+        Retry::Never => Problem::new(ProblemKind::Undeliverable, detail),
+        Retry::After(wait) => Problem::new(ProblemKind::Unavailable, detail).with_retry_after(wait),
+        Retry::Backoff => Problem::new(ProblemKind::Unavailable, detail).with_retry_after(CODE_PAUSE),
+    }
+}
+
 fn not_yours() -> Problem {
     Problem::not_found("You have no address with this id.")
 }
@@ -188,15 +227,19 @@ impl MyAddressesApi {
     /// A code of 8 digits is sent there, which confirms the address at `POST /api/me/addresses/{id}/confirm`. It is good for
     /// 10 minutes. The same address again gets another code, a minute after the one before at the earliest; one that is
     /// confirmed as yours gets none. At most 5 addresses may wait for their confirmation. Where the channel does not take the
-    /// code, the answer says so. For people.
+    /// code, the answer says so.
+    ///
+    /// On a channel with the capability `links`, the body without `address` is answered with a link: open it in the channel's
+    /// app, and the account that opens it is linked to yours. It is good for 10 minutes and once, and the next one takes its
+    /// place. For people.
     #[oai(path = "/", method = "post", operation_id = "claim_address")]
     async fn claim(
         &self,
         SignedIn(person): SignedIn,
-        body: Body<AddressDraft>,
-    ) -> Result<Limited<Created<AddressDocument>>, Problem> {
+        body: Body<AddressClaimDraft>,
+    ) -> Result<Limited<Created<AddressOrLink>>, Problem> {
         let counted = Counted::of(&self.0, &person, None).await?;
-        counted.with(self.wait_for(&person, body.value).await)
+        counted.with(self.claim_any(&person, body.value).await)
     }
 
     /// Confirm an address

@@ -25,12 +25,15 @@ const fn called_for(capabilities: Capabilities) -> [(&'static str, bool); 2] {
         account_addresses: _,
         // The hub alone compares addresses.
         email_addresses: _,
+        // A link has a case of its own.
+        links: _,
         // This says what an unknown end means, which the faults are about.
         idempotent_send: _,
         // These are limits, with cases of their own; the layers keep the rate.
         text_max: _,
         choices_max: _,
         send_rate: _,
+        address_rate: _,
     } = capabilities;
     [("edit", edit), ("threads", threads)]
 }
@@ -130,5 +133,21 @@ pub async fn other_contents_are_sent_or_unsupported<H: Harness>(suite: &Suite<H>
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
             assert_eq!(bench.reached(), reached, "{name}, undeclared: nobody is called");
         }
+    }
+}
+
+/// What people open to link their account brings the code back that it was made with.
+pub async fn a_link_carries_its_code_or_is_unsupported<H: Harness>(suite: &Suite<H>) {
+    let bench = suite.open().await;
+    let reached = bench.reached();
+    let linked = bench.channel.link(&CODE.into()).await;
+    suite.checks("a link");
+    if suite.variant.links {
+        let link = linked.unwrap_or_else(|error| panic!("links are declared: {error}"));
+        assert!(link.starts_with("https://") && link.contains(CODE), "a link carries its code: {link}");
+    } else {
+        let error = linked.expect_err("what is not declared is refused");
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unsupported, Retry::Never), "{error}");
+        assert_eq!(bench.reached(), reached, "a link, undeclared: nobody is called");
     }
 }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use hearback_core::{
     Error, ErrorKind, Result,
-    channel::{Address, Inbound, Inbox, Recorded, Reply},
+    channel::{About, Address, ChannelName, Inbound, Inbox, Pending, Recorded, Reply},
     feedback::{Request, Response, Verdict},
     hub::Responded,
     id::RequestId,
     person::UserRef,
+    store::Counts,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -122,8 +123,29 @@ impl Inbox for RecordingInbox {
     async fn accept(&self, event: Inbound) -> Result<Reply> {
         match event {
             Inbound::Response { from, request, value, event, .. } => self.store(event, from, request, value).await,
-            Inbound::Text { from, request, text, event, .. } => self.store(event, from, request, text.into()).await,
+            Inbound::Text { from, about: About::Request(request), text, event, .. } => {
+                self.store(event, from, request, text.into()).await
+            }
+            Inbound::Text { from, about: About::Sent(_), text, event, .. } => {
+                self.store(event, from, self.request.id, text.into()).await
+            }
             _ => Ok(Reply::Noted),
         }
+    }
+
+    async fn person_at(&self, _: &ChannelName, _: &Address) -> Result<Option<UserRef>> {
+        Ok(Some(self.by.clone()))
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>> {
+        Ok(Some(self.request.clone()).filter(|request| request.id == id))
+    }
+
+    async fn pending(&self, _: &ChannelName, _: &Address, _: usize) -> Result<Option<Pending>> {
+        Ok(Some(Pending { person: self.by.clone(), out: Vec::new(), sending: 0, more: false }))
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        Ok(Counts::default())
     }
 }

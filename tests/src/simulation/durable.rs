@@ -16,9 +16,9 @@ use hearback_core::{
     id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
     store::{
-        CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
-        Following, Hold, MemoryStore, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim,
-        SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
+        CallbackClaim, Candidate, Claims, Company, Counts, Created, DeliveryCounts, Ended, FinishedCallback,
+        FinishedSend, Following, Hold, MemoryStore, NewRequest, Noted, Page, Presence, Prune, RequestQuery,
+        RouteAdvance, RouteClaim, SendClaim, SettleClaim, SettleResult, Standing, Store, judge,
     },
 };
 
@@ -139,6 +139,9 @@ store! {
     fn deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
     fn delivery(id: DeliveryId) -> Option<Delivery>;
     fn response(request: RequestId, id: ResponseId) -> Option<Response>;
+    fn sent_as(channel: &ChannelName, receipt: &Receipt) -> Option<RequestId>;
+    fn bring(delivery: Delivery, now: Timestamp) -> bool;
+    fn counts() -> Counts;
     fn hasten_routes(channel: &ChannelName, address: &Address, due: Timestamp) -> u64;
     fn acknowledge(channel: &ChannelName, address: &Address, receipt: &Receipt, read: bool, now: Timestamp) -> bool;
     fn connected(channel: &ChannelName, address: &Address, server: Option<ServerId>, now: Timestamp) -> u64;

@@ -15,6 +15,7 @@ use hearback_core::{
     hub::Running,
     id::DeliveryId,
     layer::BreakerState,
+    secret::Secret,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -248,6 +249,10 @@ impl Channel for Front {
     async fn reach(&self, to: &Address) -> Reach {
         self.life.pause().await;
         if self.provider.is_away(to, &self.life.name) { Reach::Later } else { Reach::Now }
+    }
+
+    async fn link(&self, _: &Secret) -> Result<String> {
+        Err(Error::unsupported("simulated.link"))
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {

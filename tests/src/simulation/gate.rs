@@ -15,9 +15,9 @@ use hearback_core::{
     id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
     store::{
-        CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
-        Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim, SendClaim,
-        SettleClaim, SettleResult, Store,
+        CallbackClaim, Candidate, Claims, Company, Counts, Created, DeliveryCounts, Ended, FinishedCallback,
+        FinishedSend, Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance,
+        RouteClaim, SendClaim, SettleClaim, SettleResult, Store,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -180,6 +180,9 @@ gate! {
     deliveries(id: RequestId, after: Option<DeliveryId>, limit: usize) -> Page<Delivery>;
     delivery(id: DeliveryId) -> Option<Delivery>;
     response(request: RequestId, id: ResponseId) -> Option<Response>;
+    sent_as(channel: &ChannelName, receipt: &Receipt) -> Option<RequestId>;
+    bring(delivery: Delivery, now: Timestamp) -> bool;
+    counts() -> Counts;
     finish_send(end: FinishedSend) -> ();
     note_receipt(channel: &ChannelName, id: DeliveryId, receipt: &Receipt, now: Timestamp) -> Option<Noted>;
     finish_route(step: RouteAdvance) -> ();

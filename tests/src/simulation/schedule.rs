@@ -7,7 +7,7 @@ use std::{
 
 use hearback_core::{
     Clock, ErrorKind, Timestamp,
-    channel::{Address, Inbound},
+    channel::{About, Address, Inbound},
     event::Bus,
     feedback::Request,
     id::ServerId,
@@ -321,7 +321,7 @@ impl Simulation {
         let event = Some(format!("event-{}", self.next_number()));
         let (id, comment) = (request.id, event.clone());
         let what = if chance.happens(300) {
-            Inbound::Text { channel, from, request: id, text: words.into(), event }
+            Inbound::Text { channel, from, about: About::Request(id), text: words.into(), event }
         } else {
             Inbound::Response { channel, from, request: id, value, comment, event }
         };

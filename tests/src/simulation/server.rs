@@ -13,7 +13,7 @@ use hearback_core::{
     hub::{Channels, Hub, Parts},
     id::{DeliveryId, Ids},
     limits::Unlimited,
-    person::Reader,
+    person::{MemoryAddresses, Reader},
     store::Store,
 };
 use tokio::{
@@ -97,6 +97,7 @@ impl Server {
             event_retention: RETENTION,
             caller: Arc::new(Caller::new(life.clone())),
             limits: Arc::new(Unlimited),
+            addresses: Arc::new(MemoryAddresses::default()),
         });
         let stop = CancellationToken::new();
         let running = hub.clone().run(stop.clone());

@@ -8,10 +8,12 @@ use std::{
 use async_trait::async_trait;
 use hearback_core::{
     Error, ErrorKind, Result,
-    channel::{Inbound, Inbox, Recorded, Reply},
+    channel::{About, Address, ChannelName, Inbound, Inbox, Pending, Recorded, Reply},
     feedback::{Request, Response, Verdict},
     hub::Responded,
+    id::RequestId,
     person::UserRef,
+    store::Counts,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -186,7 +188,9 @@ impl Inbox for TestInbox {
         }
         self.events.lock().push(event.clone());
         match event {
-            Inbound::Response { request, .. } | Inbound::Text { request, .. } if request != self.request.id => {
+            Inbound::Response { request, .. } | Inbound::Text { about: About::Request(request), .. }
+                if request != self.request.id =>
+            {
                 Err(Error::new(ErrorKind::NotFound, "inbox.test", format!("there is no request {request}")))
             }
             Inbound::Response { from, value, event, .. } => {
@@ -197,5 +201,21 @@ impl Inbox for TestInbox {
             }
             _ => Ok(Reply::Noted),
         }
+    }
+
+    async fn person_at(&self, _: &ChannelName, from: &Address) -> Result<Option<UserRef>> {
+        Ok(self.request.terms.to.iter().find(|user| user.username == from.as_str()).cloned())
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>> {
+        Ok(Some(self.request.clone()).filter(|request| request.id == id))
+    }
+
+    async fn pending(&self, _: &ChannelName, _: &Address, _: usize) -> Result<Option<Pending>> {
+        Ok(None)
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        Ok(Counts::default())
     }
 }

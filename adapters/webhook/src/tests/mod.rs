@@ -39,6 +39,7 @@ fn parts(allow: &str) -> (Arc<ManualClock>, Parts) {
         clock: clock.clone(),
         vault: Arc::new(MemoryVault::default()),
         callbacks_url: "https://hub.example/api/channels/".into(),
+        public_url: "https://hub.example/".into(),
         outbound_allow: allow.parse().unwrap(),
         send_timeout: TIMEOUT,
     };

@@ -265,13 +265,13 @@ async fn an_answer_in_words_counts_when_it_is_plain_and_is_asked_back_when_not()
     let said = |text: &str, event: &str| Inbound::Text {
         channel: world.channel.name().clone(),
         from: address("ana"),
-        request: request.id,
+        about: crate::channel::About::Request(request.id),
         text: text.into(),
         event: Some(event.into()),
     };
     let heard = async |what| match world.hub.accept(what).await.unwrap() {
         crate::channel::Reply::Response(responded) => *responded,
-        crate::channel::Reply::Noted => panic!("not a response"),
+        other => panic!("not a response: {other:?}"),
     };
     let unsure = heard(said("yes but not today", "1")).await;
     assert_eq!(unsure.recorded.response.verdict, Verdict::Invalid);

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     Result,
     channel::{Callback, CallbackReply, ChannelName, Connect, Outbound, Reach, Receipt, Settlement},
+    secret::Secret,
 };
 
 /// Another server on the store of `world`, with channels of its own.
@@ -156,6 +157,10 @@ impl Channel for Receiving {
         self.inner.reach(to).await
     }
 
+    async fn link(&self, _: &Secret) -> Result<String> {
+        Err(Error::unsupported("receiving.link"))
+    }
+
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
         self.inner.send(to, what).await
     }
@@ -205,6 +210,7 @@ async fn of_two_servers_one_runs_a_channel_and_the_other_goes_on() {
             event_retention: Duration::from_hours(24),
             caller: world.receiver.clone(),
             limits: Arc::new(Unlimited),
+            addresses: Arc::new(crate::person::MemoryAddresses::default()),
         });
         let stop = CancellationToken::new();
         tokio::spawn(hub.run(stop.clone()));

@@ -75,6 +75,7 @@ pub(super) fn hub(
         event_retention: RETENTION,
         caller: receiver.clone(),
         limits: Arc::new(Unlimited),
+        addresses: Arc::new(crate::person::MemoryAddresses::default()),
     })
 }
 

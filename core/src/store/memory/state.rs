@@ -8,7 +8,7 @@ use std::{
 use super::servers::Servers;
 use crate::{
     callback::Callback,
-    channel::ChannelName,
+    channel::{ChannelName, Receipt},
     clock::Timestamp,
     event::{Event, EventId, EventKind},
     feedback::{Delivery, DeliveryState, Ending, Request, Response},
@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) people: Vec<(Person, Option<String>)>,
     pub(super) requests: BTreeMap<RequestId, Arc<Request>>,
     pub(super) deliveries: BTreeMap<DeliveryId, Stored>,
+    /// Which request was sent with which receipt.
+    pub(super) sent_as: HashMap<(ChannelName, Receipt), RequestId>,
     pub(super) responses: Vec<Response>,
     pub(super) response_events: HashMap<(ChannelName, String), ResponseId>,
     pub(super) events: BTreeMap<EventId, (EventKind, RequestId, Timestamp)>,
@@ -88,6 +90,41 @@ impl State {
         }
         self.queue_callback(id, now);
         self.append(EventKind::Ended, id, now)
+    }
+
+    /// Notes what a delivery was sent as.
+    pub(super) fn note_sent(&mut self, id: DeliveryId, state: &DeliveryState) {
+        if let (Some(receipt), Some(stored)) = (state.receipt(), self.deliveries.get(&id)) {
+            let Delivery { channel, request_id, .. } = &stored.delivery;
+            self.sent_as.insert((channel.clone(), receipt.clone()), *request_id);
+        }
+    }
+
+    /// Has a request sent to a person at an address now; says whether it is on its way there.
+    pub(super) fn bring(&mut self, delivery: Delivery, now: Timestamp) -> Option<Vec<Arc<Event>>> {
+        let request = delivery.request_id;
+        if !self.is_pending(request) {
+            return None;
+        }
+        let same = |one: &&mut Stored| {
+            let one = &one.delivery;
+            (one.request_id, one.user_id) == (request, delivery.user_id)
+                && (&one.channel, &one.address) == (&delivery.channel, &delivery.address)
+        };
+        let Some(stored) = self.deliveries.values_mut().rev().find(same) else {
+            let id = delivery.id;
+            self.deliveries.insert(id, Stored { delivery, settle: None });
+            return Some(self.append_changes([(id, request)], now));
+        };
+        match &stored.delivery.state {
+            DeliveryState::Sending { .. } => return Some(Vec::new()),
+            DeliveryState::Queued { due, .. } if *due <= now => return Some(Vec::new()),
+            state if state.receipt().is_some() || *state == DeliveryState::Settled => return None,
+            _ => {}
+        }
+        stored.delivery.state = DeliveryState::Queued { due: now, reason: None };
+        let id = stored.delivery.id;
+        Some(self.append_changes([(id, request)], now))
     }
 
     pub(super) fn routes_of(&mut self, id: RequestId) -> impl Iterator<Item = (UserId, &mut Route)> {

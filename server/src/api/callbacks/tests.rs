@@ -2,8 +2,15 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use hearback_core::channel::{
-    Address, Capabilities, Connect, Inbound, MemoryChannel, Outbound, Reach, Receipt, Reply, Settlement,
+use hearback_core::{
+    channel::{
+        Address, Capabilities, Connect, Inbound, MemoryChannel, Outbound, Pending, Reach, Receipt, Reply, Settlement,
+    },
+    feedback::Request,
+    id::RequestId,
+    person::UserRef,
+    secret::Secret,
+    store::Counts,
 };
 use tokio::sync::mpsc;
 
@@ -33,6 +40,10 @@ impl Channel for Talker {
 
     async fn reach(&self, to: &Address) -> Reach {
         self.memory.reach(to).await
+    }
+
+    async fn link(&self, _: &Secret) -> CoreResult<String> {
+        Err(Error::unsupported("talker.link"))
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> CoreResult<Receipt> {
@@ -67,6 +78,22 @@ struct Nowhere;
 impl Inbox for Nowhere {
     async fn accept(&self, _: Inbound) -> CoreResult<Reply> {
         Ok(Reply::Noted)
+    }
+
+    async fn person_at(&self, _: &ChannelName, _: &Address) -> CoreResult<Option<UserRef>> {
+        Ok(None)
+    }
+
+    async fn request(&self, _: RequestId) -> CoreResult<Option<Arc<Request>>> {
+        Ok(None)
+    }
+
+    async fn pending(&self, _: &ChannelName, _: &Address, _: usize) -> CoreResult<Option<Pending>> {
+        Ok(None)
+    }
+
+    async fn counts(&self) -> CoreResult<Counts> {
+        Ok(Counts::default())
     }
 }
 

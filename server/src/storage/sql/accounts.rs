@@ -16,7 +16,7 @@ use super::{
     addresses::{self, AddAddress, RemoveAddress},
     codes::{ClaimAddress, ShowCode},
     fault::Fault,
-    people,
+    links, people,
     preferences::{self, Prefer},
     queue::Write,
     rows,
@@ -28,8 +28,8 @@ use super::{
 };
 use crate::account::{
     Account, AccountStore, AddressAdded, AddressClaim, AddressClaimed, AddressDocument, Changed, Changes, CodeShown,
-    NewAccount, NewAddress, NewRefresh, NewServiceUser, NewToken, Over, Registered, Role, Rotated, ServiceToken,
-    ServiceUserCreated, ShownCode, SignInBegun, TokenCreated,
+    LinkOffer, NewAccount, NewAddress, NewRefresh, NewServiceUser, NewToken, Over, Registered, Role, Rotated,
+    ServiceToken, ServiceUserCreated, ShownCode, SignInBegun, TokenCreated,
 };
 
 #[async_trait]
@@ -93,6 +93,10 @@ impl AccountStore for SqlStorage {
 
     async fn confirm_address(&self, shown: ShownCode) -> Result<CodeShown> {
         self.queue.write(ShowCode { shown, cipher: self.cipher.clone() }).await
+    }
+
+    async fn offer_link(&self, offer: LinkOffer) -> Result<()> {
+        self.queue.write(links::Offer(offer)).await
     }
 
     async fn remove_address(&self, user: UserId, id: AddressId) -> Result<bool> {

@@ -27,6 +27,7 @@ pub(super) fn document(row: &Row) -> Result<AddressDocument> {
         address: rows::parsed(row, "address")?,
         confirmed: rows::get(row, "confirmed")?,
         expires_at: rows::optional_time(row, "expires_at")?,
+        blocked_at: rows::optional_time(row, "blocked_at")?,
     })
 }
 
@@ -88,7 +89,7 @@ impl Write for RemoveAddress {
     }
 }
 
-pub(super) const OF: &str = "SELECT a.id, a.channel, a.address, a.confirmed, c.expires_at FROM addresses a \
+pub(super) const OF: &str = "SELECT a.id, a.channel, a.address, a.confirmed, a.blocked_at, c.expires_at FROM addresses a \
     LEFT JOIN address_codes c ON c.user_id = a.user_id AND c.channel = a.channel AND c.address = a.address \
     AND a.confirmed = FALSE WHERE a.user_id = $1 ORDER BY a.channel, a.address";
 pub(super) const THEIRS: &str =

@@ -45,7 +45,7 @@ impl Write for ClaimAddress {
         let AddressClaim { id, user, channel, address, at, .. } = &self.claim;
         let document = |id, confirmed, expires_at| {
             let (channel, address) = (channel.clone(), address.clone());
-            AddressDocument { id, channel, address, confirmed, expires_at }
+            AddressDocument { id, channel, address, confirmed, expires_at, blocked_at: None }
         };
         let (user, channel, address) = (user.uuid(), channel.as_str(), address.as_str());
         let theirs = unit.session.query(addresses::THEIRS).bind(user).bind(channel).bind(address);
@@ -148,7 +148,7 @@ pub(super) const WAIT: &str = "INSERT INTO addresses (user_id, channel, address,
 pub(super) const PUT: &str = "INSERT INTO address_codes (user_id, channel, address, sealed, sent_at, expires_at, tries) \
     VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (user_id, channel, address) DO UPDATE SET sealed = excluded.sealed, \
     sent_at = excluded.sent_at, expires_at = excluded.expires_at, tries = 0";
-pub(super) const CODE: &str = "SELECT a.id, a.channel, a.address, a.confirmed, c.expires_at, c.sealed, c.tries \
+pub(super) const CODE: &str = "SELECT a.id, a.channel, a.address, a.confirmed, a.blocked_at, c.expires_at, c.sealed, c.tries \
     FROM addresses a LEFT JOIN address_codes c \
     ON c.user_id = a.user_id AND c.channel = a.channel AND c.address = a.address AND a.confirmed = FALSE \
     WHERE a.id = $1 AND a.user_id = $2";

@@ -51,6 +51,7 @@ const MIGRATIONS: &[Entry] = &[
     migration!(6, "event_log", "0006_event_log"),
     migration!(7, "access", "0007_access"),
     migration!(8, "preferences", "0008_preferences"),
+    migration!(9, "links", "0009_links"),
 ];
 
 /// An open database whose schema is moved.

@@ -4,12 +4,13 @@
 //! | --- | --- |
 //! | `session`, `pool` | where statements run, on either database; connections that are lent |
 //! | `queue`, `writer`, `unit` | the write path: commands, batches, the transaction of one batch |
-//! | `create`, `respond`, `ending`, `send`, `route`, `settle` | the writes of the feedback loop |
+//! | `create`, `respond`, `ending`, `send`, `bring`, `route`, `settle` | the writes of the feedback loop |
 //! | `callbacks` | what askers are told at their URL |
 //! | `servers` | the servers that share the database: who lives, who is connected to which, who runs a channel |
 //! | `together` | reads that many callers share |
 //! | `store` | the port `Store`: its reads, and its writes handed to the queue |
 //! | `people`, `accounts`, `tokens`, `addresses`, `codes`, `preferences`, `sign_ins` | persons, and the port `AccountStore` |
+//! | `links` | the port `Addresses`: accounts linked by a link, addresses that block the hub |
 //! | `prune` | what is forgotten by its age |
 //! | `vault` | the port `Vault` |
 //! | `limits` | the port `Counts`: limits that hold across servers |
@@ -20,6 +21,7 @@
 
 mod accounts;
 mod addresses;
+mod bring;
 mod callbacks;
 mod codes;
 pub(crate) mod copy;
@@ -27,6 +29,7 @@ mod create;
 mod ending;
 mod fault;
 mod limits;
+mod links;
 pub mod migrate;
 mod people;
 pub(crate) mod pool;

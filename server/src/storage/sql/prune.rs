@@ -3,7 +3,7 @@
 use hearback_core::{event::Event, store::Prune};
 use std::sync::Arc;
 
-use super::{codes, fault::Fault, limits, queue::Write, rows, unit::Unit};
+use super::{codes, fault::Fault, limits, links, queue::Write, rows, unit::Unit};
 
 impl Write for Prune {
     type Answer = bool;
@@ -12,6 +12,7 @@ impl Write for Prune {
         unit.session.query(FORGET_KEYS).bind(self.keys_before.micros()).execute().await?;
         // Long after nothing counts any more.
         unit.session.query(limits::FORGET).bind(self.keys_before.micros()).execute().await?;
+        unit.session.query(links::FORGET_OLD).bind(self.keys_before.micros()).execute().await?;
         unit.session.query(codes::FORGET_OLD).bind(self.keys_before.micros()).execute().await?;
         let oldest = unit.session.query(OLDEST).bind(rows::one_more(self.limit)).fetch_all().await?;
         let mut events: Vec<Arc<Event>> = oldest.iter().map(rows::event).collect::<Result<_, Fault>>()?;

@@ -90,5 +90,5 @@ pub(super) const LEASE_HEAD: &str = "WITH given (id, lease) AS (";
 pub(super) const LEASE_TAIL: &str = ") UPDATE deliveries SET settle_due_at = given.lease, settle_tries = settle_tries + 1 \
     FROM given WHERE deliveries.id = given.id";
 pub(super) const AGAIN: &str = "UPDATE deliveries SET settle_due_at = $3 WHERE id = $1 AND settle_due_at = $2";
-pub(super) const OVER: &str = "UPDATE deliveries SET settle_due_at = NULL, status = $3, reason = $4, receipt = NULL \
+pub(super) const OVER: &str = "UPDATE deliveries SET settle_due_at = NULL, status = $3, reason = $4 \
     WHERE id = $1 AND settle_due_at = $2 RETURNING id, request_id";

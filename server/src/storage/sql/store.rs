@@ -12,15 +12,16 @@ use hearback_core::{
     id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
     store::{
-        CallbackClaim, Candidate, Claims, Company, Created, DeliveryCounts, Ended, FinishedCallback, FinishedSend,
-        Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance, RouteClaim, Scope,
-        SendClaim, SettleClaim, SettleResult, Store,
+        CallbackClaim, Candidate, Claims, Company, Counts, Created, DeliveryCounts, Ended, FinishedCallback,
+        FinishedSend, Following, Hold, NewRequest, Noted, Page, Presence, Prune, RequestQuery, RouteAdvance,
+        RouteClaim, Scope, SendClaim, SettleClaim, SettleResult, Store,
     },
 };
 use uuid::Uuid;
 
 use super::{
     SqlStorage,
+    bring::Bring,
     callbacks::{self, ClaimCallbacks, FinishCallback},
     create::Creation,
     ending::{Cancel, Expire},
@@ -145,6 +146,10 @@ impl Store for SqlStorage {
             .fetch_all()
             .await?;
         page(&found, limit, rows::delivery)
+    }
+
+    async fn bring(&self, delivery: Delivery, now: Timestamp) -> Result<bool> {
+        self.queue.write(Bring { delivery, now }).await
     }
 
     async fn claim_sends(
@@ -298,6 +303,11 @@ impl Store for SqlStorage {
         Ok(row.as_ref().map(rows::delivery).transpose()?)
     }
 
+    async fn sent_as(&self, channel: &ChannelName, receipt: &Receipt) -> Result<Option<RequestId>> {
+        let row = self.readers.query(SENT_AS).bind(channel.as_str()).bind(receipt.as_str()).fetch_optional().await?;
+        Ok(row.map(|row| rows::id(&row, "request_id")).transpose()?)
+    }
+
     async fn response(&self, request: RequestId, id: ResponseId) -> Result<Option<Response>> {
         let row = self.readers.query(RESPONSE).bind(request.uuid()).bind(id.uuid()).fetch_optional().await?;
         Ok(row.as_ref().map(rows::response).transpose()?)
@@ -333,6 +343,12 @@ impl Store for SqlStorage {
         Ok(DeliveryCounts { queued: count("queued")?, sent: count("sent")?, failed: count("failed")? })
     }
 
+    async fn counts(&self) -> Result<Counts> {
+        let row = self.readers.query(CENSUS).fetch_one().await?;
+        let count = |column| Ok::<_, Fault>(rows::unsigned(rows::get(&row, column)?));
+        Ok(Counts { people: count("people")?, pending: count("pending")?, answered: count("answered")? })
+    }
+
     async fn prune(&self, what: Prune) -> Result<bool> {
         self.queue.write(what).await
     }
@@ -349,6 +365,17 @@ fn created(row: &Row) -> Result<Arc<Event>, Fault> {
     let request = rows::request(row)?;
     let (id, at) = (request.created_event, request.created_at);
     Ok(Arc::new(Event { id, at, kind: EventKind::Created, request: Arc::new(request) }))
+}
+
+macro_rules! census {
+    ($person:literal) => {
+        concat!(
+            "SELECT (SELECT count(*) FROM users WHERE deactivated_at IS NULL AND ",
+            $person,
+            ") AS people, (SELECT count(*) FROM feedback_requests WHERE status = 'pending') AS pending, \
+             (SELECT count(*) FROM feedback_requests WHERE status = 'answered') AS answered"
+        )
+    };
 }
 
 macro_rules! select_request {
@@ -439,6 +466,10 @@ pub(super) const RESPONSE: &str =
 pub(super) const DELIVERY: Sql = rows::select_deliveries!("", "FROM deliveries d WHERE d.id = $1", "");
 pub(super) const DELIVERIES: Sql =
     rows::select_deliveries!("", "FROM deliveries d WHERE d.request_id = $1 AND d.id > $2 ORDER BY d.id LIMIT $3", "");
+pub(super) const SENT_AS: &str =
+    "SELECT request_id FROM deliveries WHERE channel = $1 AND receipt = $2 ORDER BY id DESC LIMIT 1";
+// At most once a minute: it walks what it counts.
+pub(super) const CENSUS: Sql = Sql { sqlite: census!("service = 0"), postgres: census!("NOT service") };
 // Each count walks an index that holds only what it counts, or, for what waits, only what waits.
 pub(super) const COUNTS: &str = "SELECT \
     (SELECT count(*) FROM deliveries WHERE channel = $1 AND due_at IS NOT NULL) \

@@ -18,7 +18,7 @@ use hearback_core::{
     feedback::Request,
     layer::Operation,
     person::UserRef,
-    secret::ExposeSecret,
+    secret::{ExposeSecret, Secret},
 };
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -138,6 +138,10 @@ impl<const FLAW: u8> Channel for ToyChannel<FLAW> {
 
     async fn reach(&self, _: &Address) -> Reach {
         Reach::Now
+    }
+
+    async fn link(&self, _: &Secret) -> Result<String> {
+        Err(Error::unsupported("toy.link"))
     }
 
     async fn send(&self, _: &Address, what: &Outbound) -> Result<Receipt> {

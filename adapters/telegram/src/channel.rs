@@ -1,0 +1,368 @@
+//! The channel: probe, link, send, settle.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hearback_core::{
+    Clock, Error, ErrorKind, Result,
+    channel::{
+        Adapter, Address, Callback, CallbackReply, Capabilities, Channel, ChannelName, Connect, Content, Inbox,
+        Outbound, Parts, Reach, Receipt, SendRate, Settlement, read_settings,
+    },
+    error::FieldError,
+    id::RequestId,
+    secret::{ExposeSecret, Secret},
+};
+use parking_lot::Mutex;
+use schemars::{Schema, schema_for};
+use serde::Deserialize;
+use serde_json::Value;
+use teloxide::{
+    payloads::{EditMessageText, GetMe, SendMessage},
+    types::{ChatId, ForceReply, MessageId, ParseMode, Recipient, ReplyMarkup, ReplyParameters},
+    utils::html,
+};
+use tokio::sync;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    api::{About, Api, Asked, Refusal},
+    keyboard::{View, keyboard},
+    markdown::Text,
+    memory::Memory,
+    question::{self, TEXT_MAX, minute},
+    settings::{Settings, is_callable},
+    update::Sent,
+};
+
+/// What the Bot API lets a bot send (core.telegram.org/bots/faq, "My bot is hitting limits").
+const SEND_RATE: SendRate = SendRate { per_second: 30, burst: 30 };
+/// The same to one chat.
+const CHAT_RATE: SendRate = SendRate { per_second: 1, burst: 1 };
+/// So much sooner than the hub ends a call it is ended here, where it is known what it lacks.
+const SOONER: Duration = Duration::from_millis(100);
+/// So many people are answered at the same time without waiting for each other.
+const LANES: usize = 64;
+
+/// The kind `telegram`.
+#[derive(Clone, Copy, Debug)]
+pub struct TelegramAdapter;
+
+impl Adapter for TelegramAdapter {
+    fn kind(&self) -> &'static str {
+        Telegram::KIND
+    }
+
+    fn schema(&self) -> Schema {
+        schema_for!(Settings)
+    }
+
+    fn build(&self, name: ChannelName, settings: Value, parts: &Parts) -> Result<Arc<dyn Channel>, FieldError> {
+        Ok(Arc::new(Telegram::new(name, &read_settings(settings)?, parts)?))
+    }
+}
+
+/// Who the bot is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Me {
+    /// Its name in links and commands, without an at sign.
+    #[serde(default)]
+    pub(crate) username: Option<String>,
+}
+
+/// A channel that is a Telegram bot.
+pub struct Telegram(pub(crate) Arc<Bot>);
+
+/// What a channel is, shared with the work after its answers.
+pub(crate) struct Bot {
+    pub(crate) name: ChannelName,
+    pub(crate) api: Api,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) memory: Memory,
+    /// The hub's page, with a slash at its end.
+    pub(crate) public_url: String,
+    /// Where Telegram calls the hub; `None` where it cannot, so that the hub asks Telegram.
+    pub(crate) webhook_url: Option<Url>,
+    pub(crate) webhook_secret: sync::OnceCell<Secret>,
+    me: Mutex<Option<Me>>,
+    /// Whoever taps twice is answered in that order.
+    pub(crate) lanes: [sync::Mutex<()>; LANES],
+}
+
+impl fmt::Debug for Telegram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Bot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telegram").field("name", &self.name).field("api", &self.api).finish_non_exhaustive()
+    }
+}
+
+impl Telegram {
+    /// The kind of this adapter.
+    pub const KIND: &'static str = "telegram";
+    /// The segment after the channel's name that Telegram calls.
+    pub const TAIL: &'static str = "webhook";
+
+    /// What every Telegram channel can do.
+    pub const CAPABILITIES: Capabilities = Capabilities {
+        buttons: true,
+        forms: false,
+        messages: true,
+        edit: true,
+        threads: true,
+        inbound: true,
+        receipts: false,
+        idempotent_send: false,
+        account_addresses: false,
+        email_addresses: false,
+        links: true,
+        // What is too long is shortened visibly, with a link to the whole.
+        text_max: None,
+        choices_max: None,
+        send_rate: Some(SEND_RATE),
+        address_rate: Some(CHAT_RATE),
+    };
+
+    /// A channel for the bot of these settings.
+    ///
+    /// # Errors
+    ///
+    /// The setting at fault.
+    pub fn new(name: ChannelName, settings: &Settings, parts: &Parts) -> Result<Self, FieldError> {
+        let (base, token) = (settings.api()?, settings.token()?);
+        let send_timeout = parts.send_timeout.saturating_sub(SOONER);
+        let api = Api::new(&base, token, parts.clock.clone(), send_timeout)?;
+        let webhook_url = format!("{}{name}/{}", parts.callbacks_url, Self::TAIL);
+        Ok(Self(Arc::new(Bot {
+            memory: Memory::new(parts.vault.clone(), &name),
+            name,
+            api,
+            clock: parts.clock.clone(),
+            public_url: parts.public_url.clone(),
+            webhook_url: Url::parse(&webhook_url).ok().filter(is_callable),
+            webhook_secret: sync::OnceCell::new(),
+            me: Mutex::default(),
+            lanes: std::array::from_fn(|_| sync::Mutex::default()),
+        })))
+    }
+}
+
+impl Bot {
+    /// Who the bot is, asked once.
+    pub(crate) async fn me(&self) -> Result<Me> {
+        let known = self.me.lock().clone();
+        match known {
+            Some(me) => Ok(me),
+            None => self.ask_me("telegram.me").await,
+        }
+    }
+
+    /// Who the bot is, as far as that was asked before.
+    pub(crate) fn username(&self) -> Option<String> {
+        self.me.lock().as_ref().and_then(|me| me.username.clone())
+    }
+
+    async fn ask_me(&self, operation: &'static str) -> Result<Me> {
+        let asked = Asked::again(operation);
+        let me: Me = self.api.call(asked, &GetMe::new()).await.map_err(|refusal| match refusal.error.kind() {
+            // A token that is none makes a path that is none.
+            ErrorKind::NotFound => asked.fault(ErrorKind::Auth, "Telegram knows no bot with this token (404)"),
+            _ => refusal.error,
+        })?;
+        *self.me.lock() = Some(me.clone());
+        Ok(me)
+    }
+
+    /// Sends a message, once. A group that has another id now gets it there.
+    pub(crate) async fn send_message(&self, asked: Asked<'_>, message: SendMessage) -> Result<Sent, Refusal> {
+        let refusal = match self.api.call(asked, &message).await {
+            Ok(sent) => return Ok(sent),
+            Err(refusal) => refusal,
+        };
+        let About::Migrated(chat) = refusal.about else { return Err(refusal) };
+        // The refusal says that nothing was sent. Nor is what it replied to where it goes now.
+        let moved = SendMessage { chat_id: ChatId(chat).into(), reply_parameters: None, ..message };
+        let sent: Sent = self.api.call(asked, &moved).await?;
+        Ok(Sent { chat: Some(crate::update::Chat { id: chat, kind: None }), ..sent })
+    }
+
+    /// Shows at a message how its question ended.
+    pub(crate) async fn close(
+        &self,
+        chat: Recipient,
+        message: i32,
+        request: &hearback_core::feedback::Request,
+        in_group: bool,
+        ending: &hearback_core::feedback::Ending,
+    ) -> Result<(), Refusal> {
+        let text = question::settled(request, in_group, ending);
+        let mut edit = EditMessageText::new(chat, MessageId(message), text);
+        edit.parse_mode = Some(ParseMode::Html);
+        // Without a keyboard, the one that was there goes.
+        match self.api.call::<_, Value>(Asked::again("telegram.settle"), &edit).await {
+            Err(refusal) if refusal.about == About::NotModified => Ok(()),
+            result => result.map(drop),
+        }
+    }
+}
+
+/// A chat, as it stands in an address: its id, or the name of a public one.
+pub(crate) fn recipient(address: &Address) -> Result<Recipient, Error> {
+    let text = address.as_str();
+    if let Ok(id) = text.parse() {
+        return Ok(ChatId(id).into());
+    }
+    let name = text.strip_prefix('@').filter(|name| !name.is_empty());
+    let plain = name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+    if plain {
+        return Ok(Recipient::ChannelUsername(text.into()));
+    }
+    let detail = "this is no chat: an address on Telegram is a chat's number, or the @name of a public group";
+    Err(Error::new(ErrorKind::NotFound, "telegram.send", detail).of_recipient())
+}
+
+/// Whether an address is a group's: a person's chat has their own number, which is positive.
+pub(crate) fn is_group(address: &Address) -> bool {
+    address.as_str().parse::<i64>().map_or(true, |id| id < 0)
+}
+
+/// A receipt: the chat and the message in it.
+pub(crate) fn receipt(chat: i64, message: i32) -> Receipt {
+    Receipt::from(format!("{chat}:{message}"))
+}
+
+/// The chat and the message of a receipt.
+pub(crate) fn parts_of(receipt: &Receipt) -> Option<(i64, i32)> {
+    let (chat, message) = receipt.as_str().split_once(':')?;
+    Some((chat.parse().ok()?, message.parse().ok()?))
+}
+
+/// The buttons of a question, or what forces a reply to it.
+pub(crate) fn markup(
+    request: RequestId,
+    question: &hearback_core::feedback::Question,
+    view: &View,
+    answer_url: Option<&str>,
+) -> Option<ReplyMarkup> {
+    if matches!(question, hearback_core::feedback::Question::Input { .. }) {
+        return Some(ReplyMarkup::ForceReply(
+            ForceReply::new().input_field_placeholder(Some("Your answer".to_owned())),
+        ));
+    }
+    keyboard(request, question, view, answer_url).map(ReplyMarkup::InlineKeyboard)
+}
+
+/// A message as it is sent, but for what it replies to.
+pub(crate) fn message(to: Recipient, html: String, markup: Option<ReplyMarkup>) -> SendMessage {
+    let mut message = SendMessage::new(to, html);
+    message.parse_mode = Some(ParseMode::Html);
+    message.reply_markup = markup;
+    message
+}
+
+/// What a message replies to, if that is still there.
+pub(crate) fn below(message: i32) -> ReplyParameters {
+    ReplyParameters::new(MessageId(message)).allow_sending_without_reply()
+}
+
+/// What is sent, as a message.
+pub(crate) fn outgoing(to: &Address, what: &Outbound) -> Result<SendMessage> {
+    let chat = recipient(to)?;
+    let written = |markdown: &str| {
+        let mut text = Text::new(TEXT_MAX);
+        text.render(markdown);
+        text.into_html()
+    };
+    let mut sending = match &what.content {
+        Content::Request { request, .. } => {
+            let url = what.answer_url.as_deref();
+            let html = question::asked(request, is_group(to), url);
+            message(chat, html, markup(request.id, &request.terms.question, &View::default(), url))
+        }
+        Content::Message { text } | Content::Notice { text } => message(chat, written(text), None),
+        Content::Code { code, expires_at } => {
+            let code = html::code_inline(&html::escape(code.expose_secret()));
+            let text = format!(
+                "Your code for Hearback: {code}\n\nIt is good until {}. If you did not ask for one, do nothing.",
+                minute(*expires_at)
+            );
+            message(chat, text, None)
+        }
+    };
+    sending.reply_parameters = what.thread.as_ref().and_then(parts_of).map(|(_, message)| below(message));
+    Ok(sending)
+}
+
+#[async_trait]
+impl Channel for Telegram {
+    fn name(&self) -> &ChannelName {
+        &self.0.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &Self::CAPABILITIES
+    }
+
+    async fn probe(&self) -> Result<()> {
+        self.0.ask_me("telegram.probe").await.map(drop)
+    }
+
+    async fn reach(&self, _: &Address) -> Reach {
+        Reach::Now
+    }
+
+    async fn link(&self, code: &Secret) -> Result<String> {
+        let username = self.0.me().await?.username.ok_or_else(|| {
+            Error::new(ErrorKind::Config, "telegram.link", "the bot has no username, so there is no link to it")
+        })?;
+        Ok(format!("https://t.me/{username}?start={}", code.expose_secret()))
+    }
+
+    async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {
+        let code = if let Content::Code { code, .. } = &what.content { code.expose_secret() } else { "" };
+        let url = what.answer_url.as_deref().unwrap_or_default();
+        let token = url.rsplit('/').next().unwrap_or_default();
+        let secrets = [code, url, token];
+        let asked = Asked { secrets: &secrets, ..Asked::once("telegram.send") };
+        let sent = self.0.send_message(asked, outgoing(to, what)?).await?;
+        let chat = sent.chat.map(|chat| chat.id).or_else(|| to.as_str().parse().ok());
+        let chat = chat.ok_or_else(|| asked.fault(ErrorKind::Ambiguous, "the answer names no chat"))?;
+        Ok(receipt(chat, sent.message_id))
+    }
+
+    async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
+        let Settlement { to, request, ending, .. } = *what;
+        let Some((chat, message)) = parts_of(what.receipt) else {
+            return Err(Error::new(ErrorKind::NotFound, "telegram.settle", "this is no receipt of Telegram's"));
+        };
+        let in_group = is_group(to);
+        // What was shown again first: if that fails it is tried again, and what is settled twice is settled.
+        for copy in self.0.memory.copies(request.id, chat).await? {
+            match self.0.close(ChatId(chat).into(), copy, request, in_group, ending).await {
+                Err(refusal) if refusal.about == About::Fixed => {}
+                result => result?,
+            }
+        }
+        match self.0.close(ChatId(chat).into(), message, request, in_group, ending).await {
+            Err(refusal) if refusal.about == About::Fixed => Err(Error::unsupported("telegram.settle")),
+            result => Ok(result?),
+        }
+    }
+
+    async fn run(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
+        self.0.clone().listen(inbox, stop).await
+    }
+
+    async fn callback(&self, call: Callback, inbox: Arc<dyn Inbox>) -> Result<CallbackReply> {
+        self.0.clone().called(call, inbox).await
+    }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        None
+    }
+}

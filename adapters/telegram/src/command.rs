@@ -1,0 +1,199 @@
+//! What people can write to the bot, and how that is called in Telegram's menu.
+
+use hearback_core::{
+    Result,
+    channel::{Address, Connection, Inbound, Inbox, Reply},
+    secret::Secret,
+};
+use serde_json::Value;
+use teloxide::{payloads::SetMyCommands, types::BotCommand, utils::html};
+use tracing::warn;
+
+use crate::{api::Asked, channel::Bot, speak::Action, update::Chat, words};
+
+/// So many questions are shown at once.
+const PENDING_MAX: usize = 5;
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Links the account, with a code.
+    Start,
+    /// Says what the others do.
+    Help,
+    /// Shows what awaits somebody.
+    Pending,
+    /// Says how much there is, and where.
+    Info,
+    /// Ends the link.
+    Stop,
+}
+
+impl Command {
+    const ALL: [Self; 5] = [Self::Pending, Self::Info, Self::Help, Self::Stop, Self::Start];
+
+    /// The word that is written after the slash.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Help => "help",
+            Self::Pending => "pending",
+            Self::Info => "info",
+            Self::Stop => "stop",
+        }
+    }
+
+    /// Reads that word.
+    pub(crate) fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.word().eq_ignore_ascii_case(word))
+    }
+}
+
+/// What the commands are called, for people whose app has this language; the first is everybody else's.
+const MENUS: [(Option<&str>, [&str; 5]); 8] = [
+    (None, ["What awaits my answer", "About this hub", "How this works", "Stop asking me here", "Link my account"]),
+    (
+        Some("de"),
+        [
+            "Was auf meine Antwort wartet",
+            "Über diesen Hub",
+            "Wie das geht",
+            "Mich hier nicht mehr fragen",
+            "Mein Konto verbinden",
+        ],
+    ),
+    (
+        Some("es"),
+        [
+            "Lo que espera mi respuesta",
+            "Sobre este hub",
+            "Cómo funciona",
+            "No preguntarme más aquí",
+            "Vincular mi cuenta",
+        ],
+    ),
+    (
+        Some("fr"),
+        [
+            "Ce qui attend ma réponse",
+            "À propos de ce hub",
+            "Comment ça marche",
+            "Ne plus me demander ici",
+            "Relier mon compte",
+        ],
+    ),
+    (
+        Some("it"),
+        [
+            "Cosa attende la mia risposta",
+            "Informazioni su questo hub",
+            "Come funziona",
+            "Non chiedermi più qui",
+            "Collegare il mio account",
+        ],
+    ),
+    (
+        Some("nl"),
+        [
+            "Wat op mijn antwoord wacht",
+            "Over deze hub",
+            "Hoe dit werkt",
+            "Mij hier niet meer vragen",
+            "Mijn account koppelen",
+        ],
+    ),
+    (
+        Some("pl"),
+        ["Co czeka na moją odpowiedź", "O tym hubie", "Jak to działa", "Nie pytaj mnie tu więcej", "Połącz moje konto"],
+    ),
+    (
+        Some("pt"),
+        [
+            "O que espera a minha resposta",
+            "Sobre este hub",
+            "Como funciona",
+            "Não me perguntar mais aqui",
+            "Ligar a minha conta",
+        ],
+    ),
+];
+
+const HELP: &str = "I bring you questions from programs and AI agents, and take your answers.\n\n\
+    • Tap a button below a question, or reply to it in words: “approve”, “reject”, the name of a choice.\n\
+    • A question for a text is answered by a reply to it.\n\
+    • Only what you are asked counts, and only while the question is open.\n\n\
+    /pending – what awaits your answer\n\
+    /info – about this hub, and its page\n\
+    /stop – end the link to your account\n\
+    /help – this\n\n\
+    To link this chat to your account, get a link from the hub (POST /api/me/addresses with this channel's name) and open it: it \
+    is good for 10 minutes, and once.";
+
+impl Bot {
+    /// Tells Telegram the commands. Without them everything works but the menu, so a fault is noted and no more.
+    pub(crate) async fn register_commands(&self) {
+        for (language, names) in MENUS {
+            let commands: Vec<_> =
+                Command::ALL.iter().zip(names).map(|(command, name)| BotCommand::new(command.word(), name)).collect();
+            let mut set = SetMyCommands::new(commands);
+            set.language_code = language.map(Into::into);
+            if let Err(refusal) = self.api.call::<_, Value>(Asked::again("telegram.commands"), &set).await {
+                warn!(channel = %self.name, error = %refusal.error, "the bot's commands could not be registered");
+                return;
+            }
+        }
+    }
+
+    /// Does what a command says.
+    pub(crate) async fn command(
+        &self,
+        command: Command,
+        argument: Option<&str>,
+        who: &Address,
+        (chat, message): (&Chat, Option<i32>),
+        inbox: &dyn Inbox,
+    ) -> Result<Vec<Action>> {
+        let say = |text: &str| vec![Action::Say { chat: chat.id, below: message, html: html::escape(text) }];
+        let hub = self.public_url.trim_end_matches('/');
+        match command {
+            Command::Help => Ok(say(HELP)),
+            Command::Info => {
+                let docs = format!("{}docs", self.public_url);
+                let html = words::info(&inbox.counts().await?, &self.public_url, &docs);
+                Ok(vec![Action::Say { chat: chat.id, below: message, html }])
+            }
+            // Who has a link, and what awaits them, is not for a group.
+            Command::Start | Command::Pending | Command::Stop if !chat.is_private() => Ok(say(words::PRIVATELY)),
+            Command::Start => match argument {
+                Some(code) => {
+                    let (channel, from, code) = (self.name.clone(), who.clone(), Secret::from(code));
+                    match inbox.accept(Inbound::Linked { channel, from, code }).await? {
+                        Reply::Linked(linked) => Ok(say(&words::linked(&linked, hub))),
+                        _ => Ok(Vec::new()),
+                    }
+                }
+                None => {
+                    let (channel, address) = (self.name.clone(), who.clone());
+                    // Whoever blocked the bot starts it to be asked again.
+                    inbox.accept(Inbound::Connected { channel, address, connection: Connection::Service }).await?;
+                    let person = inbox.person_at(&self.name, who).await?;
+                    Ok(say(&words::start(person.as_ref(), hub)))
+                }
+            },
+            Command::Stop => {
+                match inbox.accept(Inbound::Unlinked { channel: self.name.clone(), from: who.clone() }).await? {
+                    Reply::Unlinked(user) => Ok(say(&words::unlinked(user.as_ref()))),
+                    _ => Ok(Vec::new()),
+                }
+            }
+            Command::Pending => {
+                let Some(pending) = inbox.pending(&self.name, who, PENDING_MAX).await? else {
+                    return Ok(say(words::NOT_LINKED));
+                };
+                let mut actions = say(&words::pending(&pending));
+                actions.push(Action::Again { chat: chat.id, awaiting: pending.out });
+                Ok(actions)
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Taps and replies: what they mean is stored first, and then answered. Who somebody is, Telegram says; what a button or a text
+//! says proves nothing.
+
+use std::sync::Arc;
+
+use hearback_core::{
+    Error, ErrorKind, Result,
+    channel::{About, Address, Connection, Inbound, Inbox, Reply},
+    feedback::{Question, Request, Verdict},
+    hub::Responded,
+};
+use serde_json::Value;
+use teloxide::utils::{command::parse_command, html};
+
+use crate::{
+    channel::{Bot, receipt},
+    command::Command,
+    keyboard::{Button, PAGE, Tapped},
+    question::shown,
+    speak::Action,
+    update::{At, Kind, Member, Message, Tap, Update},
+    words,
+};
+
+/// What is to be said to whom, once an update is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Telegram's number of the person.
+    pub(crate) user: i64,
+    /// In this order.
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Bot {
+    /// Stores what an update tells. When this returns `Ok` it is durable, and Telegram may forget it.
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored: Telegram has to tell it again.
+    pub(crate) async fn hear(&self, update: Update, inbox: &dyn Inbox) -> Result<Heard> {
+        let id = update.update_id;
+        match update.kind {
+            Kind::Tap { callback_query } => {
+                let user = callback_query.from.id;
+                Ok(Heard { user, actions: self.tapped(id, callback_query, inbox).await? })
+            }
+            Kind::Message { message } => {
+                let user = message.from.as_ref().map_or(0, |from| from.id);
+                Ok(Heard { user, actions: self.told(id, message, inbox).await? })
+            }
+            Kind::Member { my_chat_member } => {
+                self.member(&my_chat_member, inbox).await?;
+                Ok(Heard::default())
+            }
+            Kind::Other(_) => Ok(Heard::default()),
+        }
+    }
+
+    /// Another bot under the same name counts its updates anew.
+    fn event(&self, update: i64) -> Option<String> {
+        Some(format!("{}/{update}", self.api.bot()))
+    }
+
+    async fn tapped(&self, update: i64, tap: Tap, inbox: &dyn Inbox) -> Result<Vec<Action>> {
+        let Tap { id: tap, from, message, data } = tap;
+        let said = |text: String, alert: bool| vec![Action::Answer { tap: tap.clone(), text, alert }];
+        let Some(Tapped { request: id, button }) = data.as_deref().and_then(Tapped::read) else {
+            return Ok(said(words::NO_BUTTON.into(), false));
+        };
+        let Some(request) = inbox.request(id).await? else { return Ok(said(words::UNKNOWN.into(), true)) };
+        let who = address(from.id)?;
+        let ticks = Ticks { user: from.id, request: &request, at: message.as_ref() };
+        match button {
+            Button::Answer(option) => match value_of(&request.terms.question, option) {
+                Some(value) => self.answered(update, &tap, who, &request, value, inbox).await,
+                None => Ok(said(words::NO_BUTTON.into(), false)),
+            },
+            Button::Page(page) => {
+                let mut actions = ticks.show(page, true).into_iter().collect::<Vec<_>>();
+                actions.push(Action::Answer { tap: tap.clone(), text: format!("Page {}", page + 1), alert: false });
+                Ok(actions)
+            }
+            Button::Done => {
+                let Question::Choice { options, multiple: true } = &request.terms.question else {
+                    return Ok(said(words::NO_BUTTON.into(), false));
+                };
+                let ticked = self.memory.ticked(from.id, id).await?;
+                let chosen = ticked.iter().filter_map(|at| options.get(*at)).map(|option| option.value.clone().into());
+                self.answered(update, &tap, who, &request, Value::Array(chosen.collect()), inbox).await
+            }
+            Button::Comment(option) => {
+                let Some(value) = value_of(&request.terms.question, option) else {
+                    return Ok(said(words::NO_BUTTON.into(), false));
+                };
+                if let Some(refusal) = self.refusal(&request, &who, inbox).await? {
+                    return Ok(said(refusal, true));
+                }
+                let mut actions = said(words::COMMENT.into(), false);
+                let (chat, below) = message.map_or((from.id, None), |at| (at.chat.id, at.message_id));
+                actions.push(Action::Prompt { chat, below, user: from.id, request, value });
+                Ok(actions)
+            }
+            Button::Tick(option) => {
+                if value_of(&request.terms.question, option).is_none() {
+                    return Ok(said(words::NO_BUTTON.into(), false));
+                }
+                if let Some(refusal) = self.refusal(&request, &who, inbox).await? {
+                    return Ok(said(refusal, true));
+                }
+                let ticked = self.memory.tick(from.id, id, option, update).await?;
+                let chosen = ticked.iter().filter_map(|at| value_of(&request.terms.question, *at)).collect();
+                let chosen = shown(&request.terms.question, &Value::Array(chosen));
+                let mut actions = said(format!("Chosen: {chosen}. Tap Done when that is all."), false);
+                actions.extend(ticks.show(option / PAGE, false));
+                Ok(actions)
+            }
+        }
+    }
+
+    /// Gives the inbox an answer, and says what became of it.
+    async fn answered(
+        &self,
+        update: i64,
+        tap: &str,
+        from: Address,
+        request: &Request,
+        value: Value,
+        inbox: &dyn Inbox,
+    ) -> Result<Vec<Action>> {
+        let response = Inbound::Response {
+            channel: self.name.clone(),
+            from,
+            request: request.id,
+            value,
+            comment: None,
+            event: self.event(update),
+        };
+        let (text, alert) = match inbox.accept(response).await {
+            Ok(Reply::Response(responded)) => (words::verdict(&responded), !is_accepted(&responded)),
+            Ok(_) => (String::new(), false),
+            Err(error) => (spoken(error)?, true),
+        };
+        Ok(vec![Action::Answer { tap: tap.into(), text, alert }])
+    }
+
+    /// Why somebody may not choose here, as nothing is stored yet that would say it.
+    async fn refusal(&self, request: &Request, who: &Address, inbox: &dyn Inbox) -> Result<Option<String>> {
+        let person = inbox.person_at(&self.name, who).await?;
+        Ok(match (person, request.ending()) {
+            (None, _) => Some(words::NOT_LINKED.into()),
+            (Some(person), _) if !request.asks(person.id) => Some(words::NOT_ASKED.into()),
+            (Some(_), Some(ending)) => Some(format!("Too late: {}.", ending.sentence())),
+            (Some(_), None) => None,
+        })
+    }
+
+    async fn told(&self, update: i64, message: Message, inbox: &dyn Inbox) -> Result<Vec<Action>> {
+        let Message { message_id, from, chat, text, reply_to_message } = message;
+        // What a channel or a bot writes is nobody's answer.
+        let Some(from) = from.filter(|from| !from.is_bot) else { return Ok(Vec::new()) };
+        let private = chat.is_private();
+        let say = |text: &str| Action::Say { chat: chat.id, below: message_id, html: html::escape(text) };
+        let who = address(from.id)?;
+        let replied = reply_to_message.and_then(|replied| replied.message_id);
+        let Some(text) = text else {
+            let hint = (private || replied.is_some()).then(|| say(words::ONLY_TEXT));
+            return Ok(hint.filter(|_| private).into_iter().collect());
+        };
+        let username = self.username().unwrap_or_default();
+        if let Some((word, parts)) = parse_command(&text, &username).filter(|_| text.starts_with('/')) {
+            return match Command::read(word) {
+                Some(command) => self.command(command, parts.first().copied(), &who, (&chat, message_id), inbox).await,
+                // In a group it may be another bot's.
+                None => Ok(Vec::from_iter(private.then(|| say("I do not know this command. /help lists mine.")))),
+            };
+        }
+        let Some(replied) = replied else { return Ok(Vec::from_iter(private.then(|| say(words::NO_REPLY)))) };
+        let inbound = self.reply(update, (chat.id, replied), from.id, who, text).await?;
+        match inbox.accept(inbound).await {
+            Ok(Reply::Response(responded)) => Ok(vec![say(&words::verdict(&responded))]),
+            Ok(_) => Ok(Vec::new()),
+            // People talk to each other in groups, also below what a bot said.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(Vec::from_iter(private.then(|| say(words::NO_REPLY))))
+            }
+            Err(error) => Ok(vec![say(&spoken(error)?)]),
+        }
+    }
+
+    /// What a reply to a message of the bot's means: a comment, where that message asked for one; words about a question.
+    async fn reply(
+        &self,
+        update: i64,
+        (chat, replied): (i64, i32),
+        user: i64,
+        from: Address,
+        text: String,
+    ) -> Result<Inbound> {
+        let (channel, event) = (self.name.clone(), self.event(update));
+        if let Some(prompt) = self.memory.prompt(user, chat, replied).await? {
+            let (request, value, comment) = (prompt.request, prompt.value, Some(text));
+            return Ok(Inbound::Response { channel, from, request, value, comment, event });
+        }
+        let about = match self.memory.copy_of(chat, replied).await? {
+            Some(request) => About::Request(request),
+            None => About::Sent(receipt(chat, replied)),
+        };
+        Ok(Inbound::Text { channel, from, about, text, event })
+    }
+
+    /// Somebody blocked the bot, or took that back.
+    async fn member(&self, member: &Member, inbox: &dyn Inbox) -> Result<()> {
+        let (channel, address) = (self.name.clone(), address(member.chat.id)?);
+        let inbound = match member.new_chat_member.status.as_str() {
+            "kicked" | "left" => Inbound::Blocked { channel, address },
+            "member" | "administrator" => Inbound::Connected { channel, address, connection: Connection::Service },
+            _ => return Ok(()),
+        };
+        inbox.accept(inbound).await.map(drop)
+    }
+}
+
+/// Whose ticks are shown where.
+struct Ticks<'a> {
+    user: i64,
+    request: &'a Arc<Request>,
+    at: Option<&'a At>,
+}
+
+impl Ticks<'_> {
+    /// Shows a page of the keyboard. In a group everybody sees the same one: what one of them ticks is told to them alone.
+    fn show(&self, page: usize, turned: bool) -> Option<Action> {
+        let at = self.at.filter(|at| at.chat.is_private() || turned)?;
+        // Nobody has the number 0: nothing is ticked on what everybody sees.
+        let user = if at.chat.is_private() { self.user } else { 0 };
+        let (chat, message, request) = (at.chat.id, at.message_id?, self.request.clone());
+        Some(Action::Show { chat, message, page, user, request, answer_url: at.answer_url() })
+    }
+}
+
+/// The value of an option; an approval has two.
+fn value_of(question: &Question, option: usize) -> Option<Value> {
+    match question {
+        Question::Approval => Question::APPROVAL_VALUES.get(option).map(|value| Value::from(*value)),
+        Question::Choice { options, .. } => options.get(option).map(|option| option.value.clone().into()),
+        Question::Input { .. } | Question::Form { .. } => None,
+    }
+}
+
+fn is_accepted(responded: &Responded) -> bool {
+    responded.recorded.response.verdict == Verdict::Accepted
+}
+
+/// What is said of an error that telling it again would not mend; any other one goes back to Telegram.
+fn spoken(error: Error) -> Result<String> {
+    match error.kind() {
+        ErrorKind::NotFound => Ok(words::UNKNOWN.into()),
+        ErrorKind::RateLimited => Ok(words::too_much(&error)),
+        _ => Err(error),
+    }
+}
+
+/// Where somebody, or a chat, is reached.
+pub(crate) fn address(id: i64) -> Result<Address> {
+    let unexpected = |_| Error::new(ErrorKind::Unexpected, "telegram.hear", "a number is no address");
+    id.to_string().parse().map_err(unexpected)
+}

@@ -1,0 +1,139 @@
+//! What is said once an update is stored. Nothing of it is stored itself: where it cannot be said, the log has why.
+
+use std::{sync::Arc, time::Duration};
+
+use hearback_core::{
+    Error, ErrorKind,
+    channel::{Awaiting, Content, Inbox},
+    feedback::Request,
+    id::RequestId,
+};
+use serde_json::Value;
+use teloxide::{
+    payloads::{AnswerCallbackQuery, EditMessageReplyMarkup},
+    types::{CallbackQueryId, ChatId, ForceReply, MessageId, ReplyMarkup},
+};
+use tracing::{debug, warn};
+
+use crate::{
+    api::{About, Asked, Refusal},
+    channel::{Bot, below, message, outgoing, parts_of},
+    keyboard::{View, keyboard},
+    memory::Prompt,
+    words,
+};
+
+/// Between two messages to one chat.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Something to say or to show.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Answers a tap. An alert has to be closed.
+    Answer { tap: String, text: String, alert: bool },
+    /// Sends HTML, below a message.
+    Say { chat: i64, below: Option<i32>, html: String },
+    /// Asks for a comment, and remembers what the reply answers.
+    Prompt { chat: i64, below: Option<i32>, user: i64, request: Arc<Request>, value: Value },
+    /// Shows a page of a keyboard with what its person has ticked by then.
+    Show { chat: i64, message: i32, page: usize, user: i64, request: Arc<Request>, answer_url: Option<String> },
+    /// Shows questions once more.
+    Again { chat: i64, awaiting: Vec<Awaiting> },
+}
+
+impl Bot {
+    /// Says all of it, in order and after what was said to the same person before.
+    pub(crate) async fn speak(self: Arc<Self>, user: i64, actions: Vec<Action>, inbox: Arc<dyn Inbox>) {
+        let lane = usize::try_from(user.unsigned_abs() % self.lanes.len() as u64).unwrap_or_default();
+        let _turn = self.lanes[lane].lock().await;
+        for action in actions {
+            let what = action.name();
+            let Err(refusal) = self.act(action, inbox.as_ref()).await else { continue };
+            match refusal.error.kind() {
+                // A tap that is long past, a chat that is gone: nobody waits for it.
+                ErrorKind::Rejected | ErrorKind::NotFound => {
+                    debug!(channel = %self.name, error = %refusal.error, what, "unsaid")
+                }
+                _ => {
+                    warn!(channel = %self.name, error = %refusal.error, what, "an answer could not be given on Telegram")
+                }
+            }
+        }
+    }
+
+    async fn act(&self, action: Action, inbox: &dyn Inbox) -> Result<(), Refusal> {
+        let asked = Asked::once("telegram.speak");
+        match action {
+            Action::Answer { tap, text, alert } => {
+                let mut answer = AnswerCallbackQuery::new(CallbackQueryId(tap));
+                answer.text = Some(words::for_tap(&text));
+                answer.show_alert = Some(alert);
+                self.api.call::<_, Value>(asked, &answer).await.map(drop)
+            }
+            Action::Say { chat, below: above, html } => {
+                let mut said = message(ChatId(chat).into(), html, None);
+                said.reply_parameters = above.map(below);
+                self.send_message(asked, said).await.map(drop)
+            }
+            Action::Prompt { chat, below: above, user, request, value } => {
+                let force = ForceReply::new().input_field_placeholder(Some("Your comment".to_owned())).selective();
+                let text = words::prompt(&request, &value);
+                let mut prompt = message(ChatId(chat).into(), text, Some(ReplyMarkup::ForceReply(force)));
+                prompt.reply_parameters = above.map(below);
+                let sent = self.send_message(asked, prompt).await?;
+                let prompt = Prompt { chat, message: sent.message_id, request: request.id, value };
+                Ok(self.memory.prompted(user, prompt).await?)
+            }
+            Action::Show { chat, message, page, user, request, answer_url } => {
+                let view = View { page, ticked: self.memory.ticked(user, request.id).await? };
+                let mut edit = EditMessageReplyMarkup::new(ChatId(chat), MessageId(message));
+                edit.reply_markup = keyboard(request.id, &request.terms.question, &view, answer_url.as_deref());
+                match self.api.call::<_, Value>(Asked::again("telegram.speak"), &edit).await {
+                    Err(refusal) if refusal.about == About::NotModified => Ok(()),
+                    result => result.map(drop),
+                }
+            }
+            Action::Again { chat, awaiting } => self.show_again(chat, awaiting, inbox).await,
+        }
+    }
+
+    /// Shows questions once more, below where they stand. One that is over by then is closed at once, since nobody else knows
+    /// of this message yet.
+    async fn show_again(&self, chat: i64, awaiting: Vec<Awaiting>, inbox: &dyn Inbox) -> Result<(), Refusal> {
+        for Awaiting { outbound, receipt } in awaiting {
+            let Content::Request { request, .. } = &outbound.content else { continue };
+            self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
+            let address = chat.to_string().parse().map_err(|_| unexpected())?;
+            let mut again = outgoing(&address, &outbound)?;
+            again.reply_parameters = parts_of(&receipt).map(|(_, message)| below(message));
+            let sent = self.send_message(Asked::once("telegram.speak"), again).await?;
+            self.memory.copied(request.id, chat, sent.message_id).await?;
+            self.close_if_over(request.id, chat, sent.message_id, inbox).await?;
+        }
+        Ok(())
+    }
+
+    async fn close_if_over(&self, id: RequestId, chat: i64, message: i32, inbox: &dyn Inbox) -> Result<(), Refusal> {
+        let Some(request) = inbox.request(id).await? else { return Ok(()) };
+        match request.ending() {
+            Some(ending) => self.close(ChatId(chat).into(), message, &request, chat < 0, ending).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Action {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Answer { .. } => "the answer to a tap",
+            Self::Say { .. } => "a message",
+            Self::Prompt { .. } => "the question for a comment",
+            Self::Show { .. } => "a keyboard",
+            Self::Again { .. } => "a question again",
+        }
+    }
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Unexpected, "telegram.speak", "a chat's number is no address")
+}
