@@ -50,6 +50,10 @@ impl Setup {
 fn known_kinds(_: &Config, name: &str, table: &Value) -> Result<(), FieldError> {
     match table["kind"].as_str() {
         Some("websocket") => Ok(()),
+        Some("telegram") if table["bot_token"] == "wrong" => {
+            Err(FieldError::new(format!("channels.{name}.bot_token"), "is no token"))
+        }
+        Some("telegram") => Ok(()),
         _ => Err(FieldError::new(format!("channels.{name}.kind"), "is not a known kind").allowing(["websocket"])),
     }
 }
@@ -119,11 +123,15 @@ fn every_setting_can_come_from_the_file() {
         max_total_websocket_connections = 50
         log_level = "info,hearback=debug"
         log_format = "json"
+        telegram_bot_token = "42:a-token"
+        telegram_api_url = "http://127.0.0.1:8081"
         [channels.page]
         kind = "websocket"
     "#;
     let Loaded { config, origins } = Setup::new(toml, "", &[]).load().unwrap();
-    assert_eq!(origins.len(), KEYS.len() + 1);
+    assert_eq!(origins.len(), KEYS.len() + 2);
+    let telegram = json!({"kind": "telegram", "bot_token": "42:a-token", "api_url": "http://127.0.0.1:8081"});
+    assert_eq!(config.channels["telegram"], telegram);
     assert_eq!(config.database_path(), Path::new("/var/lib/hearback/hub.db"));
     assert_eq!(config.public_url.as_str(), "https://ask.example.org/hub");
     assert_eq!(config.link("docs"), "https://ask.example.org/hub/docs");
@@ -297,6 +305,34 @@ fn a_channel_is_checked_by_its_adapter_and_named_with_its_line() {
     assert_eq!(found.len(), 2, "{found:?}");
     let channel = found.iter().find(|problem| problem.starts_with("channels.team.kind")).unwrap();
     assert!(channel.ends_with("line 6): is not a known kind. Allowed: websocket"), "{channel}");
+}
+
+#[test]
+fn the_settings_of_a_provider_make_its_channel_or_go_into_its_table() {
+    let token = ("TELEGRAM_BOT_TOKEN", "42:stronger");
+    let channels =
+        |toml: &str, environment: &[(&str, &str)]| Setup::new(toml, "", environment).load().unwrap().config.channels;
+    let made = channels("", &[token]);
+    assert_eq!(made["telegram"], json!({"kind": "telegram", "bot_token": "42:stronger"}));
+    let table = "[channels.telegram]\nkind = \"telegram\"\nbot_token = \"42:weaker\"\n";
+    assert_eq!(channels(table, &[token])["telegram"]["bot_token"], "42:stronger");
+    let api = ("TELEGRAM_API_URL", "http://127.0.0.1:8081");
+    assert!(channels("", &[api]).is_empty(), "an address alone makes no channel");
+    let second = "[channels.second]\nkind = \"telegram\"\nbot_token = \"43:x\"\n";
+    assert_eq!(channels(second, &[api])["second"]["api_url"], api.1);
+    let own = format!("{second}api_url = \"https://bots.example.org\"\n");
+    assert_eq!(channels(&own, &[api, token])["second"]["api_url"], "https://bots.example.org");
+}
+
+#[test]
+fn a_wrong_setting_of_a_provider_is_named_as_it_was_given() {
+    let found = problems("", "", &[("TELEGRAM_BOT_TOKEN", "wrong")]);
+    assert!(found.len() == 1 && found[0].starts_with("TELEGRAM_BOT_TOKEN (environment): is no token"), "{found:?}");
+    let page = "[channels.telegram]\nkind = \"websocket\"\n";
+    let found = problems(page, "", &[("TELEGRAM_BOT_TOKEN", "42:x")]);
+    assert!(found.len() == 1 && found[0].contains("give the table another name"), "{found:?}");
+    let found = problems("", "", &[("TELEGRAM_API_URL", "ftp://bots.example.org")]);
+    assert!(found.len() == 1 && found[0].starts_with("TELEGRAM_API_URL"), "{found:?}");
 }
 
 #[test]

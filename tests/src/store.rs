@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps: time is passed in, and a [`World`] moves its own.
 
+pub mod brought;
 pub mod callbacks;
 pub mod changes;
 pub mod deliveries;
@@ -61,6 +62,11 @@ macro_rules! store_conformance {
             receipts::a_noted_receipt_outlives_the_end_of_its_attempt,
             receipts::a_receipt_after_the_end_is_to_be_settled,
             receipts::a_receipt_voids_a_look_that_has_begun,
+            brought::a_request_is_brought_where_it_was_not_sent,
+            brought::what_is_there_already_is_queued_or_stays,
+            brought::what_is_over_is_not_brought,
+            brought::a_question_is_known_by_its_receipt,
+            brought::what_there_is_is_counted,
             routes::a_due_route_is_claimed_with_all_that_it_needs,
             routes::two_claimers_share_the_routes,
             routes::a_route_goes_on_as_it_is_told,

@@ -159,7 +159,7 @@ impl Bot {
             Command::Help => Ok(say(HELP)),
             Command::Info => {
                 let docs = format!("{}docs", self.public_url);
-                let html = words::info(&inbox.counts().await?, &self.public_url, &docs);
+                let html = words::info(inbox.counts().await?, &self.public_url, &docs);
                 Ok(vec![Action::Say { chat: chat.id, below: message, html }])
             }
             // Who has a link, and what awaits them, is not for a group.

@@ -134,11 +134,11 @@ pub(crate) fn pending(pending: &Pending) -> String {
 }
 
 /// What `/info` says, as HTML.
-pub(crate) fn info(counts: &Counts, page: &str, docs: &str) -> String {
-    let Counts { people, pending, answered } = counts;
+pub(crate) fn info(counts: Counts, page: &str, docs: &str) -> String {
+    let Counts { people, pending } = counts;
     format!(
         "<b>Hearback</b> carries questions from programs and AI agents to people, and their answers back.\n\nPeople: \
-         {people}\nQuestions that wait: {pending}\nQuestions answered: {answered}\n\nPage: {}\nAPI: {}",
+         {people}\nQuestions that wait for an answer: {pending}\n\nPage: {}\nAPI: {}",
         html::escape(page),
         html::escape(docs)
     )

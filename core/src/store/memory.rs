@@ -25,7 +25,7 @@ use crate::{
     clock::Timestamp,
     error::Result,
     event::{Bus, Event, EventId, EventKind, Work},
-    feedback::{Delivery, DeliveryState, Ending, Request, Response, Status},
+    feedback::{Delivery, DeliveryState, Ending, Request, Response},
     id::{CallbackId, DeliveryId, RequestId, ResponseId, ServerId},
     person::{Person, Reader, UserRef},
 };
@@ -484,9 +484,8 @@ impl Store for MemoryStore {
 
     async fn counts(&self) -> Result<Counts> {
         let state = self.state.lock();
-        let of = |status| state.requests.values().filter(|request| request.state.status() == status).count() as u64;
-        let people = state.people.len() as u64;
-        Ok(Counts { people, pending: of(Status::Pending), answered: of(Status::Answered) })
+        let pending = state.requests.values().filter(|request| request.is_pending()).count() as u64;
+        Ok(Counts { people: state.people.len() as u64, pending })
     }
 
     async fn prune(&self, what: Prune) -> Result<bool> {

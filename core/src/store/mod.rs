@@ -418,8 +418,6 @@ pub struct Counts {
     pub people: u64,
     /// Requests that wait for an answer.
     pub pending: u64,
-    /// Requests that were answered.
-    pub answered: u64,
 }
 
 /// How many deliveries a channel has waiting, out and given up.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{AnswerSignIn, Config, LogFormat, Registration, values};
+use super::{AnswerSignIn, Config, LogFormat, Registration, providers::OfChannel, values};
 use crate::storage::{Migrate, is_postgres};
 
 /// The key whose default follows other keys.
@@ -20,6 +20,8 @@ pub struct Key {
     pub secret: bool,
     /// Whether `hearback.toml` may give it as a list.
     pub list: bool,
+    /// What it is in a channel's table, where it is a provider's.
+    pub of_channel: Option<OfChannel>,
     read: fn(&mut Config, &str) -> Result<(), String>,
     show: fn(&Config) -> String,
 }
@@ -31,11 +33,16 @@ impl Key {
         read: fn(&mut Config, &str) -> Result<(), String>,
         show: fn(&Config) -> String,
     ) -> Self {
-        Self { name, allowed, secret: false, list: false, read, show }
+        Self { name, allowed, secret: false, list: false, of_channel: None, read, show }
     }
 
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    /// A setting of a provider's, which its adapter checks.
+    const fn of(self, kind: &'static str, field: &'static str, makes: bool) -> Self {
+        Self { of_channel: Some(OfChannel { kind, field, makes }), ..self }
     }
 
     const fn list(self) -> Self {
@@ -231,6 +238,24 @@ pub const KEYS: &[Key] = &[
         |config, text| values::number(text, 0, usize::MAX).map(|most| config.max_total_websocket_connections = most),
         |config| config.max_total_websocket_connections.to_string(),
     ),
+    Key::new(
+        "TELEGRAM_BOT_TOKEN",
+        "the token that @BotFather gave for the bot, as 123456789:AAE…",
+        |config, text| {
+            config.telegram_bot_token = Some(text.into());
+            Ok(())
+        },
+        |config| if config.telegram_bot_token.is_some() { "set".into() } else { "not set".into() },
+    )
+    .secret()
+    .of("telegram", "bot_token", true),
+    Key::new(
+        "TELEGRAM_API_URL",
+        "an http or https URL of a server that speaks Telegram's Bot API",
+        |config, text| values::public_url(text).map(|url| config.telegram_api_url = url),
+        |config| config.telegram_api_url.to_string(),
+    )
+    .of("telegram", "api_url", false),
     Key::new(
         "LOG_LEVEL",
         "off, error, warn, info, debug, trace, or a comma list with targets, as info,hearback=debug",

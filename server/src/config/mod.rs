@@ -3,6 +3,7 @@
 //! [`KEYS`] is the one list of settings: reading, `check-config` and the test of `.env.example` all follow it.
 
 mod keys;
+mod providers;
 mod report;
 mod sources;
 mod values;
@@ -109,7 +110,11 @@ pub struct Config {
     pub max_websocket_connections_per_user: usize,
     /// Open sockets in all; 0 is no limit.
     pub max_total_websocket_connections: usize,
-    /// The `[channels.NAME]` tables, by name.
+    /// The Telegram bot's token. It makes the channel `telegram`, as a table of that name does.
+    pub telegram_bot_token: Option<Secret>,
+    /// Where the Bot API is, for every Telegram channel whose table does not say.
+    pub telegram_api_url: Url,
+    /// The `[channels.NAME]` tables, by name, with what the settings of providers say.
     pub channels: BTreeMap<String, Value>,
 }
 
@@ -141,6 +146,8 @@ impl Default for Config {
             outbound_allow: Networks::default(),
             max_websocket_connections_per_user: 5,
             max_total_websocket_connections: 1000,
+            telegram_bot_token: None,
+            telegram_api_url: values::telegram_api_url(),
             channels: BTreeMap::new(),
         }
     }
@@ -177,7 +184,7 @@ impl Config {
     /// Every problem there is, not only the first.
     pub fn load(sources: &Sources, check_channel: CheckChannel<'_>) -> Result<Loaded, Vec<Problem>> {
         let mut config = Self::default();
-        let sources::Found { settings, channels, mut problems } = sources.read();
+        let sources::Found { settings, mut channels, mut problems } = sources.read();
         let mut origins = BTreeMap::new();
         for key in KEYS {
             let Some(found) = settings.get(key.name) else { continue };
@@ -191,9 +198,13 @@ impl Config {
         } else if config.public_url.path() == "/" {
             config.public_url.set_path(&config.path_prefix);
         }
+        problems.extend(providers::put(&settings, &mut channels));
         for (name, (table, origin)) in channels {
             if let Err(fault) = check_channel(&config, &name, &table) {
-                problems.push(Problem::of_channel(fault, origin.clone()));
+                problems.push(match providers::key_of(&fault.field, &settings) {
+                    Some(key) => Problem::of_value(key, &settings[key.name], fault.detail),
+                    None => Problem::of_channel(fault, origin.clone()),
+                });
             }
             origins.insert(format!("channels.{name}"), origin);
             config.channels.insert(name, table);

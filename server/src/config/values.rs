@@ -86,6 +86,11 @@ fn web_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Telegram's own.
+pub(super) fn telegram_api_url() -> Url {
+    "https://api.telegram.org".parse().expect("a URL")
+}
+
 pub(super) fn path_prefix(text: &str) -> Result<String, String> {
     let path = text.strip_prefix('/').unwrap_or(text);
     let path = path.strip_suffix('/').unwrap_or(path);

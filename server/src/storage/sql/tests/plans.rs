@@ -7,8 +7,8 @@ use super::open;
 use crate::storage::{
     postgres::Scratch,
     sql::{
-        accounts, addresses, callbacks, codes, create, ending, limits, migrate, people, preferences, prune, respond,
-        route, sealed, send, servers,
+        accounts, addresses, bring, callbacks, codes, create, ending, limits, links, migrate, people, preferences,
+        prune, respond, route, sealed, send, servers,
         session::{Dialect, Sql},
         settle, sign_ins, store, tokens, unit, vault,
     },
@@ -62,6 +62,7 @@ impl Statement {
         // The hub tells a parameter's type with its value. Here PostgreSQL is to guess, and in these it cannot.
         let types = match of {
             "send::NOTE" => "uuid, text, text, bigint",
+            "links::MARK" => "text, text, bigint",
             "sign_ins::BEGIN" => "uuid, uuid, bigint, text",
             "tokens::INSERT_TOKEN" => "uuid, uuid, text, text, bytea, bytea, bigint, bigint, uuid",
             list if list.starts_with("store::OF_") || list.starts_with("store::ASKED") => "uuid, uuid, bigint, text",
@@ -82,6 +83,18 @@ fn statements() -> Vec<(&'static str, Statement)> {
 #[expect(clippy::too_many_lines, reason = "a list of all statements")]
 fn whole() -> impl Iterator<Item = (&'static str, Statement)> {
     let whole = whole![
+        bring::THERE,
+        bring::QUEUE,
+        links::OFFER,
+        links::CODE,
+        links::USE,
+        links::FORGET_OLD,
+        links::UNLINK,
+        links::BLOCKED,
+        links::MARK,
+        links::TAKE_UP,
+        store::SENT_AS,
+        store::CENSUS,
         store::REQUEST,
         store::OF_TOKEN,
         store::OF_TOKEN_BY_STATUS,
@@ -274,6 +287,10 @@ async fn no_query_scans_a_table() {
         ("limits::FORGET", "SCAN limits"),
         // Few addresses wait for their codes.
         ("codes::FORGET_OLD", "SCAN address_codes"),
+        ("links::FORGET_OLD", "SCAN link_codes"),
+        // At most once a minute: people are few beside what they are asked.
+        ("store::CENSUS", "SCAN users"),
+        ("store::CENSUS", "SCAN feedback_requests USING COVERING INDEX feedback_requests_deadline"),
         // By its number, from the first.
         ("prune::OLDEST", "SCAN e"),
         ("store::NEWEST_EVENT", "SCAN event_log"),
@@ -314,6 +331,8 @@ async fn no_query_scans_a_table_on_postgres() {
         ("Seq Scan on users", "accounts::IS_EMPTY"),
         ("Seq Scan on limits", "limits::FORGET"),
         ("Seq Scan on address_codes", "codes::FORGET_OLD"),
+        ("Seq Scan on link_codes", "links::FORGET_OLD"),
+        ("Seq Scan on users", "store::CENSUS"),
     ];
     let mut faults = Vec::new();
     for (number, (name, statement)) in statements().into_iter().enumerate() {
@@ -363,10 +382,12 @@ fn every_statement_is_looked_at() {
     let sources = [
         ("accounts", include_str!("../accounts.rs")),
         ("addresses", include_str!("../addresses.rs")),
+        ("bring", include_str!("../bring.rs")),
         ("callbacks", include_str!("../callbacks.rs")),
         ("codes", include_str!("../codes.rs")),
         ("create", include_str!("../create.rs")),
         ("ending", include_str!("../ending.rs")),
+        ("links", include_str!("../links.rs")),
         ("people", include_str!("../people.rs")),
         ("preferences", include_str!("../preferences.rs")),
         ("prune", include_str!("../prune.rs")),
