@@ -35,4 +35,5 @@ mod several;
 mod socket;
 mod storage;
 mod streams;
+mod telegram;
 mod tokens;

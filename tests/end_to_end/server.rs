@@ -136,6 +136,11 @@ impl TestServer {
     pub async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
         self.stop().await;
         change(&mut self.config);
+        self.start_again().await;
+    }
+
+    /// Starts it after a stop, on the same data and the same clock, on another port.
+    pub async fn start_again(&mut self) {
         let running = wiring::start(self.config.clone(), self.clock.clone(), None).await.unwrap();
         self.running = Some(running);
     }

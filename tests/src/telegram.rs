@@ -33,6 +33,8 @@ pub enum Wrong {
     Hangs,
     /// It is taken and the connection cut.
     Cut,
+    /// It is refused, since the group has another number now.
+    Moved(String, i64),
     /// It is answered by something that is no Bot API.
     Page(u16),
 }
@@ -209,6 +211,13 @@ impl BotApi {
         id
     }
 
+    /// Tells an update that was confirmed, as if it had not been.
+    pub fn tell_again(&self, number: i64, mut update: Value) {
+        update["update_id"] = number.into();
+        self.state().updates.insert(number, update);
+        self.note();
+    }
+
     /// Returns once something holds; looks whenever anything has changed.
     ///
     /// # Panics
@@ -226,7 +235,11 @@ impl BotApi {
             }
         };
         let within = tokio::time::timeout(Duration::from_secs(30), found).await;
-        within.unwrap_or_else(|_| panic!("{what}, in vain; called: {:#?}", self.calls()))
+        within.unwrap_or_else(|_| {
+            let calls = self.calls();
+            let called: Vec<_> = calls.iter().rev().take(5).map(|(method, body)| format!("{method} {body}")).collect();
+            panic!("{what}, in vain; called last:\n{}", called.join("\n"))
+        })
     }
 
     /// The newest message to a chat, once there are this many.
@@ -289,6 +302,12 @@ impl BotApi {
                 }
             }
             Some(Wrong::Refused(status, description, after)) => refused(status, description, after),
+            Some(Wrong::Moved(description, to)) => {
+                let parameters = json!({"migrate_to_chat_id": to});
+                let refusal =
+                    json!({"ok": false, "error_code": 400, "description": description, "parameters": parameters});
+                (400, refusal)
+            }
             Some(Wrong::Repeats(status, after)) => refused(status, echo(), after),
             Some(Wrong::Echoes) => (200, json!({"ok": true, "result": {"message_id": echo(), "username": [echo()]}})),
             Some(Wrong::Page(status)) => {

@@ -197,6 +197,7 @@ impl Bot {
         text: String,
     ) -> Result<Inbound> {
         let (channel, event) = (self.name.clone(), self.event(update));
+        self.said_to(user).await;
         if let Some(prompt) = self.memory.prompt(user, chat, replied).await? {
             let (request, value, comment) = (prompt.request, prompt.value, Some(text));
             return Ok(Inbound::Response { channel, from, request, value, comment, event });

@@ -13,6 +13,7 @@ use teloxide::{
     payloads::{AnswerCallbackQuery, EditMessageReplyMarkup},
     types::{CallbackQueryId, ChatId, ForceReply, MessageId, ReplyMarkup},
 };
+use tokio::{select, sync::Mutex};
 use tracing::{debug, warn};
 
 use crate::{
@@ -25,6 +26,9 @@ use crate::{
 
 /// Between two messages to one chat.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a reply waits for what is being said to the same person.
+const SAID_WAIT: Duration = Duration::from_secs(2);
 
 /// Something to say or to show.
 #[derive(Debug)]
@@ -44,8 +48,7 @@ pub(crate) enum Action {
 impl Bot {
     /// Says all of it, in order and after what was said to the same person before.
     pub(crate) async fn speak(self: Arc<Self>, user: i64, actions: Vec<Action>, inbox: Arc<dyn Inbox>) {
-        let lane = usize::try_from(user.unsigned_abs() % self.lanes.len() as u64).unwrap_or_default();
-        let _turn = self.lanes[lane].lock().await;
+        let _turn = self.lane(user).lock().await;
         for action in actions {
             let what = action.name();
             let Err(refusal) = self.act(action, inbox.as_ref()).await else { continue };
@@ -58,6 +61,20 @@ impl Bot {
                     warn!(channel = %self.name, error = %refusal.error, what, "an answer could not be given on Telegram")
                 }
             }
+        }
+    }
+
+    fn lane(&self, user: i64) -> &Mutex<()> {
+        &self.lanes[usize::try_from(user.unsigned_abs() % self.lanes.len() as u64).unwrap_or_default()]
+    }
+
+    /// Returns once all is said to somebody that is being said: whoever is quick replies before it is written down what that
+    /// was about. Not even a hang of Telegram's holds others up for long.
+    pub(crate) async fn said_to(&self, user: i64) {
+        select! {
+            biased;
+            _ = self.lane(user).lock() => {}
+            () = self.clock.sleep_until(self.clock.now().after(SAID_WAIT)) => {}
         }
     }
 

@@ -1,12 +1,21 @@
 //! The running channels and how they fare.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use super::OnDrop;
 use crate::{
     channel::{Address, Channel, ChannelName},
     clock::{Clock, Timestamp},
@@ -48,6 +57,8 @@ pub struct Running {
     begun: Arc<Begun>,
     clock: Arc<dyn Clock>,
     health: Mutex<Health>,
+    /// How many attempts have begun whose end is not stored.
+    unstored: AtomicUsize,
     /// Told when it stops working, so that it is probed sooner.
     pub(super) troubled: Notify,
 }
@@ -86,6 +97,19 @@ impl Running {
     /// Which of its sends have got as far as the channel itself.
     pub(super) fn begun(&self) -> &Begun {
         &self.begun
+    }
+
+    /// Counts an attempt whose end is not stored, until what is returned is dropped.
+    pub(super) fn storing(&self) -> impl Drop + '_ {
+        self.unstored.fetch_add(1, Ordering::AcqRel);
+        OnDrop(|| {
+            self.unstored.fetch_sub(1, Ordering::AcqRel);
+        })
+    }
+
+    /// Whether something may have been sent whose receipt is not stored yet.
+    pub(super) fn is_storing(&self) -> bool {
+        self.unstored.load(Ordering::Acquire) > 0
     }
 
     /// How it fares.
@@ -168,8 +192,16 @@ impl Channels {
             .into_iter()
             .map(|(kind, channel)| {
                 let Surrounded { channel, breaker, begun } = surround(channel, clock, send_timeout);
-                let (health, troubled, clock) = (Mutex::default(), Notify::new(), clock.clone());
-                let running = Running { kind, channel, breaker, begun, clock, health, troubled };
+                let running = Running {
+                    kind,
+                    channel,
+                    breaker,
+                    begun,
+                    clock: clock.clone(),
+                    health: Mutex::default(),
+                    unstored: AtomicUsize::new(0),
+                    troubled: Notify::new(),
+                };
                 (running.channel.name().clone(), Arc::new(running))
             })
             .collect();

@@ -2,19 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::{pin, select};
 use tracing::warn;
 
 use super::{Hub, Running};
 use crate::{
-    channel::{Address, Awaiting, ChannelName, Pending},
+    channel::{Address, Awaiting, ChannelName, Pending, Receipt},
     error::Result,
     feedback::{Request, Status},
+    id::RequestId,
     person::{Locale, UserRef},
     store::{Counts, RequestQuery, Scope},
 };
 
 /// How long a count is shown: everybody may ask for it, and it is not free.
 const COUNTS_KEPT: Duration = Duration::from_mins(1);
+/// How long a reply waits for the receipt of what it may be about.
+const RECEIPT_WAIT: Duration = Duration::from_secs(2);
 /// The most deliveries of one request that are looked at.
 const DELIVERIES_MAX: usize = 1000;
 
@@ -38,6 +42,28 @@ impl Hub {
         self.store.person_at(channel, from).await
     }
 
+    /// Which request a channel sent with this receipt. Whoever is quick replies before the receipt is stored: while one may be
+    /// on its way there, it is waited for.
+    pub(super) async fn sent_as(&self, channel: &ChannelName, receipt: &Receipt) -> Result<Option<RequestId>> {
+        let until = self.clock.now().after(RECEIPT_WAIT);
+        loop {
+            let stored = self.stored.notified();
+            pin!(stored);
+            // From now on no word is missed, while the store is asked.
+            stored.as_mut().enable();
+            let storing = self.channels.get(channel).is_some_and(|running| running.is_storing());
+            let found = self.store.sent_as(channel, receipt).await?;
+            if found.is_some() || !storing {
+                return Ok(found);
+            }
+            select! {
+                biased;
+                () = stored => {}
+                () = self.clock.sleep_until(until) => return Ok(None),
+            }
+        }
+    }
+
     /// What awaits whoever is at an address, newest first. What is not out there is sent there now.
     pub(super) async fn awaiting(
         &self,
@@ -52,10 +78,16 @@ impl Hub {
         let locale = known.and_then(|known| known.preferences.locale);
         let mut pending = Pending { person, out: Vec::new(), sending: 0, more: page.more };
         for request in page.items {
-            match self.out_at(&request, &pending.person, (channel, from), locale.clone()).await? {
-                Some(awaiting) => pending.out.push(awaiting),
-                None => pending.sending += usize::from(self.bring(&request, &pending.person, channel, from).await?),
+            let mut out = self.out_at(&request, &pending.person, (channel, from), locale.clone()).await?;
+            if out.is_none() {
+                if self.bring(&request, &pending.person, channel, from).await? {
+                    pending.sending += 1;
+                    continue;
+                }
+                // It has arrived between the two looks, or is over.
+                out = self.out_at(&request, &pending.person, (channel, from), locale.clone()).await?;
             }
+            pending.out.extend(out);
         }
         if pending.sending > 0 {
             self.sends_due.notify_one();

@@ -97,7 +97,9 @@ impl Hub {
     ) {
         let postponed = self.postponed(&claim);
         let SendClaim { delivery, request, due, interrupted, deactivated, preferences } = claim;
-        let ended = match self.channels.get(&delivery.channel) {
+        let running = self.channels.get(&delivery.channel);
+        let storing = running.map(|running| running.storing());
+        let ended = match running {
             _ if deactivated => {
                 let reason = String::from(DEACTIVATED);
                 Attempted { called: false, ..Attempted::so(DeliveryState::Failed { reason }) }
@@ -124,6 +126,8 @@ impl Hub {
             }
         };
         self.finish(&delivery, &request, lease, ended).await;
+        drop(storing);
+        self.stored.notify_waiters();
     }
 
     /// When an attempt is due instead of now that comes so late that its person's hours have become quiet meanwhile. What was

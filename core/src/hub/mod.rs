@@ -144,6 +144,8 @@ pub struct Hub {
     limits: Arc<dyn Limits>,
     addresses: Arc<dyn Addresses>,
     counted: Mutex<Option<(Timestamp, Counts)>>,
+    /// Told whenever the end of an attempt has been stored.
+    stored: Notify,
     sends_due: Notify,
     routes_due: Notify,
     settlements_due: Notify,
@@ -187,6 +189,7 @@ impl Hub {
             limits: parts.limits,
             addresses: parts.addresses,
             counted: Mutex::default(),
+            stored: Notify::new(),
             sends_due: Notify::new(),
             routes_due: Notify::new(),
             settlements_due: Notify::new(),

@@ -179,7 +179,7 @@ impl Inbox for Hub {
             Inbound::Text { channel, from, about, text, event } => {
                 let request = match about {
                     About::Request(request) => request,
-                    About::Sent(receipt) => self.store.sent_as(&channel, &receipt).await?.ok_or_else(|| {
+                    About::Sent(receipt) => self.sent_as(&channel, &receipt).await?.ok_or_else(|| {
                         Error::new(ErrorKind::NotFound, "inbox.text", "this is no reply to a question")
                     })?,
                 };
