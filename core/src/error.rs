@@ -40,6 +40,10 @@ pub enum Retry {
 }
 
 /// A fault of an operation. Its text is safe to log and to show.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the fault, and any of them may be said together"
+)]
 #[derive(Debug, thiserror::Error)]
 pub struct Error {
     kind: ErrorKind,

@@ -49,11 +49,10 @@ impl Setup {
 /// Knows one kind, as the registry of adapters would.
 fn known_kinds(_: &Config, name: &str, table: &Value) -> Result<(), FieldError> {
     match table["kind"].as_str() {
-        Some("websocket") => Ok(()),
         Some("telegram") if table["bot_token"] == "wrong" => {
             Err(FieldError::new(format!("channels.{name}.bot_token"), "is no token"))
         }
-        Some("telegram") => Ok(()),
+        Some("websocket" | "telegram") => Ok(()),
         _ => Err(FieldError::new(format!("channels.{name}.kind"), "is not a known kind").allowing(["websocket"])),
     }
 }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod commands;
+mod emulator;
 mod failing;
 mod groups;
 mod hearing;

@@ -181,7 +181,7 @@ impl Api {
         token.split_once(':').map_or("0", |(bot, _)| bot)
     }
 
-    /// Calls a method, and reads its result. It takes at most SEND_TIMEOUT and what the method itself asks for.
+    /// Calls a method, and reads its result. It takes at most `SEND_TIMEOUT` and what the method itself asks for.
     pub(crate) async fn call<P: Payload + Serialize, T: DeserializeOwned>(
         &self,
         asked: Asked<'_>,

@@ -42,8 +42,26 @@ const SEND_RATE: SendRate = SendRate { per_second: 30, burst: 30 };
 const CHAT_RATE: SendRate = SendRate { per_second: 1, burst: 1 };
 /// So much sooner than the hub ends a call it is ended here, where it is known what it lacks.
 const SOONER: Duration = Duration::from_millis(100);
-/// So many people are answered at the same time without waiting for each other.
+/// So many people are heard, and answered, at the same time without waiting for each other.
 const LANES: usize = 64;
+
+/// One thing after another for each person.
+#[derive(Debug)]
+pub(crate) struct Lanes([sync::Mutex<()>; LANES]);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| sync::Mutex::default()))
+    }
+}
+
+impl Lanes {
+    /// Waits for a person's turn, which lasts until what is returned is dropped.
+    pub(crate) async fn turn(&self, user: i64) -> sync::MutexGuard<'_, ()> {
+        let lane = usize::try_from(user.unsigned_abs() % LANES as u64).unwrap_or_default();
+        self.0[lane].lock().await
+    }
+}
 
 /// The kind `telegram`.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +104,10 @@ pub(crate) struct Bot {
     pub(crate) webhook_url: Option<Url>,
     pub(crate) webhook_secret: sync::OnceCell<Secret>,
     me: Mutex<Option<Me>>,
-    /// Whoever taps twice is answered in that order.
-    pub(crate) lanes: [sync::Mutex<()>; LANES],
+    /// What somebody taps counts in that order.
+    pub(crate) hearing: Lanes,
+    /// And it is answered in that order.
+    pub(crate) speaking: Lanes,
 }
 
 impl fmt::Debug for Telegram {
@@ -147,7 +167,8 @@ impl Telegram {
             webhook_url: Url::parse(&webhook_url).ok().filter(is_callable),
             webhook_secret: sync::OnceCell::new(),
             me: Mutex::default(),
-            lanes: std::array::from_fn(|_| sync::Mutex::default()),
+            hearing: Lanes::default(),
+            speaking: Lanes::default(),
         })))
     }
 }

@@ -3,7 +3,6 @@
 use hearback_core::{
     Result,
     channel::{Address, Connection, Inbound, Inbox, Reply},
-    secret::Secret,
 };
 use serde_json::Value;
 use teloxide::{payloads::SetMyCommands, types::BotCommand, utils::html};
@@ -154,7 +153,6 @@ impl Bot {
         inbox: &dyn Inbox,
     ) -> Result<Vec<Action>> {
         let say = |text: &str| vec![Action::Say { chat: chat.id, below: message, html: html::escape(text) }];
-        let hub = self.public_url.trim_end_matches('/');
         match command {
             Command::Help => Ok(say(HELP)),
             Command::Info => {
@@ -164,22 +162,7 @@ impl Bot {
             }
             // Who has a link, and what awaits them, is not for a group.
             Command::Start | Command::Pending | Command::Stop if !chat.is_private() => Ok(say(words::PRIVATELY)),
-            Command::Start => match argument {
-                Some(code) => {
-                    let (channel, from, code) = (self.name.clone(), who.clone(), Secret::from(code));
-                    match inbox.accept(Inbound::Linked { channel, from, code }).await? {
-                        Reply::Linked(linked) => Ok(say(&words::linked(&linked, hub))),
-                        _ => Ok(Vec::new()),
-                    }
-                }
-                None => {
-                    let (channel, address) = (self.name.clone(), who.clone());
-                    // Whoever blocked the bot starts it to be asked again.
-                    inbox.accept(Inbound::Connected { channel, address, connection: Connection::Service }).await?;
-                    let person = inbox.person_at(&self.name, who).await?;
-                    Ok(say(&words::start(person.as_ref(), hub)))
-                }
-            },
+            Command::Start => Ok(say(&self.start(argument, who, inbox).await?)),
             Command::Stop => {
                 match inbox.accept(Inbound::Unlinked { channel: self.name.clone(), from: who.clone() }).await? {
                     Reply::Unlinked(user) => Ok(say(&words::unlinked(user.as_ref()))),
@@ -195,5 +178,18 @@ impl Bot {
                 Ok(actions)
             }
         }
+    }
+
+    /// Links an account, where there is a code; else greets.
+    async fn start(&self, code: Option<&str>, who: &Address, inbox: &dyn Inbox) -> Result<String> {
+        let (hub, channel) = (self.public_url.trim_end_matches('/'), self.name.clone());
+        if let Some(code) = code {
+            let linked = inbox.accept(Inbound::Linked { channel, from: who.clone(), code: code.into() }).await?;
+            return Ok(if let Reply::Linked(linked) = linked { words::linked(&linked, hub) } else { String::new() });
+        }
+        // Whoever blocked the bot starts it to be asked again.
+        let back = Inbound::Connected { channel, address: who.clone(), connection: Connection::Service };
+        inbox.accept(back).await?;
+        Ok(words::start(inbox.person_at(&self.name, who).await?.as_ref(), hub))
     }
 }

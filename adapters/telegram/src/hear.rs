@@ -1,7 +1,7 @@
 //! Taps and replies: what they mean is stored first, and then answered. Who somebody is, Telegram says; what a button or a text
 //! says proves nothing.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use hearback_core::{
     Error, ErrorKind, Result,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What is to be said to whom, once an update is stored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Heard {
     /// Telegram's number of the person.
     pub(crate) user: i64,
@@ -38,27 +38,24 @@ impl Bot {
     ///
     /// It could not be stored: Telegram has to tell it again.
     pub(crate) async fn hear(&self, update: Update, inbox: &dyn Inbox) -> Result<Heard> {
-        let id = update.update_id;
-        match update.kind {
-            Kind::Tap { callback_query } => {
-                let user = callback_query.from.id;
-                Ok(Heard { user, actions: self.tapped(id, callback_query, inbox).await? })
-            }
-            Kind::Message { message } => {
-                let user = message.from.as_ref().map_or(0, |from| from.id);
-                Ok(Heard { user, actions: self.told(id, message, inbox).await? })
-            }
+        let (id, user) = (update.update_id, update.user());
+        let _turn = self.hearing.turn(user).await;
+        let actions = match update.kind {
+            Kind::Tap { callback_query } => self.tapped(id, callback_query, inbox).await?,
+            Kind::Message { message } => self.told(id, message, inbox).await?,
             Kind::Member { my_chat_member } => {
                 self.member(&my_chat_member, inbox).await?;
-                Ok(Heard::default())
+                Vec::new()
             }
-            Kind::Other(_) => Ok(Heard::default()),
-        }
+            Kind::Other(_) => Vec::new(),
+        };
+        Ok(Heard { user, actions })
     }
 
-    /// Another bot under the same name counts its updates anew.
-    fn event(&self, update: i64) -> Option<String> {
-        Some(format!("{}/{update}", self.api.bot()))
+    /// By what a repetition of an update is known. Its number alone would not do: another bot under the same name counts anew,
+    /// and after a week without updates Telegram goes on from any number.
+    fn event(&self, update: i64, what: impl Display) -> String {
+        format!("{}/{update}/{what}", self.api.bot())
     }
 
     async fn tapped(&self, update: i64, tap: Tap, inbox: &dyn Inbox) -> Result<Vec<Action>> {
@@ -69,10 +66,11 @@ impl Bot {
         };
         let Some(request) = inbox.request(id).await? else { return Ok(said(words::UNKNOWN.into(), true)) };
         let who = address(from.id)?;
+        let event = self.event(update, data.unwrap_or_default());
         let ticks = Ticks { user: from.id, request: &request, at: message.as_ref() };
         match button {
             Button::Answer(option) => match value_of(&request.terms.question, option) {
-                Some(value) => self.answered(update, &tap, who, &request, value, inbox).await,
+                Some(value) => self.answered(event, &tap, (who, &request, value), inbox).await,
                 None => Ok(said(words::NO_BUTTON.into(), false)),
             },
             Button::Page(page) => {
@@ -86,7 +84,7 @@ impl Bot {
                 };
                 let ticked = self.memory.ticked(from.id, id).await?;
                 let chosen = ticked.iter().filter_map(|at| options.get(*at)).map(|option| option.value.clone().into());
-                self.answered(update, &tap, who, &request, Value::Array(chosen.collect()), inbox).await
+                self.answered(event, &tap, (who, &request, Value::Array(chosen.collect())), inbox).await
             }
             Button::Comment(option) => {
                 let Some(value) = value_of(&request.terms.question, option) else {
@@ -120,21 +118,13 @@ impl Bot {
     /// Gives the inbox an answer, and says what became of it.
     async fn answered(
         &self,
-        update: i64,
+        event: String,
         tap: &str,
-        from: Address,
-        request: &Request,
-        value: Value,
+        (from, request, value): (Address, &Request, Value),
         inbox: &dyn Inbox,
     ) -> Result<Vec<Action>> {
-        let response = Inbound::Response {
-            channel: self.name.clone(),
-            from,
-            request: request.id,
-            value,
-            comment: None,
-            event: self.event(update),
-        };
+        let (channel, request) = (self.name.clone(), request.id);
+        let response = Inbound::Response { channel, from, request, value, comment: None, event: Some(event) };
         let (text, alert) = match inbox.accept(response).await {
             Ok(Reply::Response(responded)) => (words::verdict(&responded), !is_accepted(&responded)),
             Ok(_) => (String::new(), false),
@@ -155,13 +145,13 @@ impl Bot {
     }
 
     async fn told(&self, update: i64, message: Message, inbox: &dyn Inbox) -> Result<Vec<Action>> {
-        let Message { message_id, from, chat, text, reply_to_message } = message;
+        let Message { id, from, chat, text, replied } = message;
         // What a channel or a bot writes is nobody's answer.
         let Some(from) = from.filter(|from| !from.is_bot) else { return Ok(Vec::new()) };
         let private = chat.is_private();
-        let say = |text: &str| Action::Say { chat: chat.id, below: message_id, html: html::escape(text) };
+        let say = |text: &str| Action::Say { chat: chat.id, below: id, html: html::escape(text) };
         let who = address(from.id)?;
-        let replied = reply_to_message.and_then(|replied| replied.message_id);
+        let replied = replied.and_then(|replied| replied.message_id);
         let Some(text) = text else {
             let hint = (private || replied.is_some()).then(|| say(words::ONLY_TEXT));
             return Ok(hint.filter(|_| private).into_iter().collect());
@@ -169,13 +159,14 @@ impl Bot {
         let username = self.username().unwrap_or_default();
         if let Some((word, parts)) = parse_command(&text, &username).filter(|_| text.starts_with('/')) {
             return match Command::read(word) {
-                Some(command) => self.command(command, parts.first().copied(), &who, (&chat, message_id), inbox).await,
+                Some(command) => self.command(command, parts.first().copied(), &who, (&chat, id), inbox).await,
                 // In a group it may be another bot's.
                 None => Ok(Vec::from_iter(private.then(|| say("I do not know this command. /help lists mine.")))),
             };
         }
         let Some(replied) = replied else { return Ok(Vec::from_iter(private.then(|| say(words::NO_REPLY)))) };
-        let inbound = self.reply(update, (chat.id, replied), from.id, who, text).await?;
+        let event = self.event(update, id.unwrap_or_default());
+        let inbound = self.reply(event, (chat.id, replied), (from.id, who), text).await?;
         match inbox.accept(inbound).await {
             Ok(Reply::Response(responded)) => Ok(vec![say(&words::verdict(&responded))]),
             Ok(_) => Ok(Vec::new()),
@@ -190,13 +181,12 @@ impl Bot {
     /// What a reply to a message of the bot's means: a comment, where that message asked for one; words about a question.
     async fn reply(
         &self,
-        update: i64,
+        event: String,
         (chat, replied): (i64, i32),
-        user: i64,
-        from: Address,
+        (user, from): (i64, Address),
         text: String,
     ) -> Result<Inbound> {
-        let (channel, event) = (self.name.clone(), self.event(update));
+        let (channel, event) = (self.name.clone(), Some(event));
         self.said_to(user).await;
         if let Some(prompt) = self.memory.prompt(user, chat, replied).await? {
             let (request, value, comment) = (prompt.request, prompt.value, Some(text));

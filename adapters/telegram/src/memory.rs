@@ -134,9 +134,9 @@ impl Memory {
             if let Some(found) = self.vault.get(&key).await? {
                 return Ok(found.value);
             }
-            let made = make();
-            if self.vault.compare_and_swap(&key, None, Some(made.clone())).await? {
-                return Ok(made);
+            let text = make();
+            if self.vault.compare_and_swap(&key, None, Some(text.clone())).await? {
+                return Ok(text);
             }
         }
         Err(contended())

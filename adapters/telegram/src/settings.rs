@@ -19,7 +19,7 @@ const PRIVATE_NAMES: [&str; 5] = ["localhost", "local", "internal", "home.arpa",
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The token that @BotFather gave for the bot, as `123456789:AAE…`.
+    /// The token that `@BotFather` gave for the bot, as `123456789:AAE…`.
     #[schemars(with = "String")]
     pub bot_token: Secret,
     /// Another server that speaks the Bot API: one of your own, say. Telegram's when absent.

@@ -13,7 +13,7 @@ use teloxide::{
     payloads::{AnswerCallbackQuery, EditMessageReplyMarkup},
     types::{CallbackQueryId, ChatId, ForceReply, MessageId, ReplyMarkup},
 };
-use tokio::{select, sync::Mutex};
+use tokio::select;
 use tracing::{debug, warn};
 
 use crate::{
@@ -48,24 +48,20 @@ pub(crate) enum Action {
 impl Bot {
     /// Says all of it, in order and after what was said to the same person before.
     pub(crate) async fn speak(self: Arc<Self>, user: i64, actions: Vec<Action>, inbox: Arc<dyn Inbox>) {
-        let _turn = self.lane(user).lock().await;
+        let _turn = self.speaking.turn(user).await;
         for action in actions {
             let what = action.name();
             let Err(refusal) = self.act(action, inbox.as_ref()).await else { continue };
             match refusal.error.kind() {
                 // A tap that is long past, a chat that is gone: nobody waits for it.
                 ErrorKind::Rejected | ErrorKind::NotFound => {
-                    debug!(channel = %self.name, error = %refusal.error, what, "unsaid")
+                    debug!(channel = %self.name, error = %refusal.error, what, "unsaid");
                 }
                 _ => {
-                    warn!(channel = %self.name, error = %refusal.error, what, "an answer could not be given on Telegram")
+                    warn!(channel = %self.name, error = %refusal.error, what, "an answer could not be given on Telegram");
                 }
             }
         }
-    }
-
-    fn lane(&self, user: i64) -> &Mutex<()> {
-        &self.lanes[usize::try_from(user.unsigned_abs() % self.lanes.len() as u64).unwrap_or_default()]
     }
 
     /// Returns once all is said to somebody that is being said: whoever is quick replies before it is written down what that
@@ -73,7 +69,7 @@ impl Bot {
     pub(crate) async fn said_to(&self, user: i64) {
         select! {
             biased;
-            _ = self.lane(user).lock() => {}
+            _ = self.speaking.turn(user) => {}
             () = self.clock.sleep_until(self.clock.now().after(SAID_WAIT)) => {}
         }
     }

@@ -16,6 +16,18 @@ pub(crate) struct Update {
     pub(crate) kind: Kind,
 }
 
+impl Update {
+    /// Who does it; 0 is nobody.
+    pub(crate) fn user(&self) -> i64 {
+        match &self.kind {
+            Kind::Tap { callback_query } => callback_query.from.id,
+            Kind::Message { message } => message.from.as_ref().map_or(0, |from| from.id),
+            Kind::Member { my_chat_member } => my_chat_member.chat.id,
+            Kind::Other(_) => 0,
+        }
+    }
+}
+
 /// What an update tells.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
@@ -107,8 +119,8 @@ impl Chat {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Message {
     /// Its id in the chat.
-    #[serde(default)]
-    pub(crate) message_id: Option<i32>,
+    #[serde(default, rename = "message_id")]
+    pub(crate) id: Option<i32>,
     /// Who wrote it; nobody in a channel.
     #[serde(default)]
     pub(crate) from: Option<User>,
@@ -118,8 +130,8 @@ pub(crate) struct Message {
     #[serde(default)]
     pub(crate) text: Option<String>,
     /// To which message it is a reply.
-    #[serde(default)]
-    pub(crate) reply_to_message: Option<Box<Replied>>,
+    #[serde(default, rename = "reply_to_message")]
+    pub(crate) replied: Option<Replied>,
 }
 
 /// The message that is replied to.

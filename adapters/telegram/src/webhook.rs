@@ -98,6 +98,8 @@ impl Bot {
     async fn set_webhook(&self, url: &Url) -> Result<()> {
         let secret = self.secret().await?;
         let mut set = SetWebhook::new(url.clone());
+        // One after another: what somebody ticks has to count before they are done.
+        set.max_connections = Some(1);
         set.secret_token = Some(secret.expose_secret().to_owned());
         set.allowed_updates =
             Some(vec![AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember]);

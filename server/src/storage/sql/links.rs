@@ -87,9 +87,9 @@ impl Write for Link {
         let user = people::user(&row)?;
         match rows::get::<Option<String>>(&row, "used_at")? {
             // The same again, to whoever used it.
-            Some(used) if used == address.as_str() => {
+            Some(place) if place == address.as_str() => {
                 let owner =
-                    unit.session.query(addresses::OWNER).bind(channel.as_str()).bind(used).fetch_optional().await?;
+                    unit.session.query(addresses::OWNER).bind(channel.as_str()).bind(place).fetch_optional().await?;
                 let owner = owner.as_ref().map(people::user).transpose()?;
                 return Ok(match owner {
                     Some(owner) if owner == user => Linked::To(user),
