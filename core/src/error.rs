@@ -120,8 +120,8 @@ impl Error {
         self
     }
 
-    /// The same fault, of an address that takes nothing from this channel any more: nothing further is sent there until the
-    /// channel says that it is connected.
+    /// The same fault, of an address whose person takes nothing from this channel any more: nothing further is sent there until
+    /// [`crate::channel::Inbound::Unblocked`].
     #[must_use]
     pub fn blocked(mut self) -> Self {
         self.blocked = true;

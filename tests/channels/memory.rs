@@ -35,7 +35,7 @@ impl Harness for Memory {
             messages: false,
             ..all
         };
-        vec![all, narrow, Capabilities { idempotent_send: true, ..all }]
+        vec![all, narrow, Capabilities { idempotent_send: true, links: true, ..all }]
     }
 
     fn inbound() -> Applies {

@@ -52,7 +52,7 @@ async fn an_address_is_given_once_confirmed_and_seen_by_both() {
     for (channel, address) in [("desk", "desk-7"), ("pager", "+43 1"), ("desk", "desk-7")] {
         let added = ana.post(&path, at(channel, address)).await;
         let id = &added.body["id"];
-        let expected = json!({"id": id, "channel": channel, "address": address, "confirmed": true, "expires_at": null});
+        let expected = json!({"id": id, "channel": channel, "address": address, "confirmed": true, "expires_at": null, "blocked_at": null});
         assert_eq!((added.status, &added.body), (StatusCode::CREATED, &expected));
         given.push(added.body);
     }

@@ -106,7 +106,7 @@ async fn a_code_that_comes_back_makes_an_address_theirs_and_what_waits_for_them_
     assert_eq!(claimed.status, StatusCode::CREATED, "{claimed:?}");
     let expires_at = world.clock.now().after(Duration::from_mins(10)).to_string();
     let expected = json!({
-        "id": claimed.body["id"], "channel": "desk", "address": "desk-7", "confirmed": false, "expires_at": expires_at,
+        "id": claimed.body["id"], "channel": "desk", "address": "desk-7", "confirmed": false, "expires_at": expires_at, "blocked_at": null,
     });
     assert_eq!((&claimed.body, &listed(&ben).await), (&expected, &vec![expected.clone()]));
     let sent = world.plug_in.told("code").await;
@@ -118,7 +118,7 @@ async fn a_code_that_comes_back_makes_an_address_theirs_and_what_waits_for_them_
     let (first, rest) = code.split_at(4);
     let confirmed = show(&ben, &claimed.body, &format!(" {first} {rest}\n")).await;
     let expected = json!({
-        "id": claimed.body["id"], "channel": "desk", "address": "desk-7", "confirmed": true, "expires_at": null,
+        "id": claimed.body["id"], "channel": "desk", "address": "desk-7", "confirmed": true, "expires_at": null, "blocked_at": null,
     });
     assert_eq!((confirmed.status, &confirmed.body), (StatusCode::OK, &expected));
     let shown = world.plug_in.told("request").await;

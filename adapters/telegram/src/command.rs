@@ -2,7 +2,7 @@
 
 use hearback_core::{
     Result,
-    channel::{Address, Connection, Inbound, Inbox, Reply},
+    channel::{Address, Inbound, Inbox, Reply},
 };
 use serde_json::Value;
 use teloxide::{payloads::SetMyCommands, types::BotCommand, utils::html};
@@ -188,8 +188,7 @@ impl Bot {
             return Ok(if let Reply::Linked(linked) = linked { words::linked(&linked, hub) } else { String::new() });
         }
         // Whoever blocked the bot starts it to be asked again.
-        let back = Inbound::Connected { channel, address: who.clone(), connection: Connection::Service };
-        inbox.accept(back).await?;
+        inbox.accept(Inbound::Unblocked { channel, address: who.clone() }).await?;
         Ok(words::start(inbox.person_at(&self.name, who).await?.as_ref(), hub))
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Display, sync::Arc};
 
 use hearback_core::{
     Error, ErrorKind, Result,
-    channel::{About, Address, Connection, Inbound, Inbox, Reply},
+    channel::{About, Address, Inbound, Inbox, Reply},
     feedback::{Question, Request, Verdict},
     hub::Responded,
 };
@@ -204,7 +204,7 @@ impl Bot {
         let (channel, address) = (self.name.clone(), address(member.chat.id)?);
         let inbound = match member.new_chat_member.status.as_str() {
             "kicked" | "left" => Inbound::Blocked { channel, address },
-            "member" | "administrator" => Inbound::Connected { channel, address, connection: Connection::Service },
+            "member" | "administrator" => Inbound::Unblocked { channel, address },
             _ => return Ok(()),
         };
         inbox.accept(inbound).await.map(drop)

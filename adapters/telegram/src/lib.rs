@@ -32,8 +32,5 @@ mod update;
 mod webhook;
 mod words;
 
-#[cfg(test)]
-mod tests;
-
 pub use channel::{Telegram, TelegramAdapter};
 pub use settings::Settings;

@@ -65,8 +65,15 @@ pub enum Inbound {
         from: Address,
     },
     /// Somebody takes nothing from this channel any more: what is out to them goes on to their next channel, and nothing more
-    /// is sent there until they are connected again.
+    /// is sent there until they do again.
     Blocked {
+        /// The channel.
+        channel: ChannelName,
+        /// Where.
+        address: Address,
+    },
+    /// They do again.
+    Unblocked {
         /// The channel.
         channel: ChannelName,
         /// Where.
@@ -121,6 +128,7 @@ impl Inbound {
             | Self::Linked { channel, from: address, .. }
             | Self::Unlinked { channel, from: address }
             | Self::Blocked { channel, address }
+            | Self::Unblocked { channel, address }
             | Self::Acknowledged { channel, from: address, .. }
             | Self::Connected { channel, address, .. }
             | Self::Disconnected { channel, address, .. } => Some((channel, address)),

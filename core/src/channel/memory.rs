@@ -19,7 +19,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, FieldError, Result},
     feedback::Ending,
-    secret::Secret,
+    secret::{ExposeSecret, Secret},
 };
 
 /// The kind `memory`.
@@ -189,8 +189,11 @@ impl Channel for MemoryChannel {
         if self.state.lock().away.contains(to) { Reach::Later } else { Reach::Now }
     }
 
-    async fn link(&self, _: &Secret) -> Result<String> {
-        Err(Error::unsupported("memory.link"))
+    async fn link(&self, code: &Secret) -> Result<String> {
+        if !self.capabilities.links {
+            return Err(Error::unsupported("memory.link"));
+        }
+        Ok(format!("https://memory.invalid/{}", code.expose_secret()))
     }
 
     async fn send(&self, to: &Address, what: &Outbound) -> Result<Receipt> {

@@ -200,6 +200,10 @@ impl Inbox for Hub {
                 self.blocked(&channel, &address).await?;
                 Ok(Reply::Noted)
             }
+            Inbound::Unblocked { channel, address } => {
+                self.unblocked(&channel, &address).await?;
+                Ok(Reply::Noted)
+            }
             Inbound::Sent { channel, delivery, receipt } => {
                 self.note_receipt(&channel, delivery, &receipt).await?;
                 Ok(Reply::Noted)
@@ -209,7 +213,6 @@ impl Inbox for Hub {
                 Ok(Reply::Noted)
             }
             Inbound::Connected { channel, address, connection } => {
-                self.unblocked(&channel, &address).await?;
                 self.connected(&channel, &address, connection).await?;
                 Ok(Reply::Noted)
             }

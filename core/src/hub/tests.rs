@@ -1,6 +1,7 @@
 //! The orchestrator on the in-memory store, the in-memory channel and a clock that is moved by hand.
 
 mod callbacks;
+mod desk;
 mod health;
 mod preferences;
 mod presence;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use hearback::config::Config;
 use hearback_core::clock::ManualClock;
+use hearback_tests::telegram::{BotApi, TOKEN};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -46,6 +47,7 @@ pub async fn told(server: &TestServer, clock: &Arc<ManualClock>, shown: &mut Sho
     story.refusals(&choice).await;
     nobody_is_reached(shown).await;
     an_address_is_given(shown).await;
+    an_account_is_linked(shown).await;
     a_stream_tells(shown).await;
     a_limit_is_reached(shown).await;
 }
@@ -161,6 +163,23 @@ async fn an_address_is_given(shown: &mut Shown) {
         json!({"current_password": PASSWORD, "new_password": shown.sent("bodies/auth.password.json")["new_password"]});
     let changed = ana.post("/api/auth/password", password).await;
     assert_eq!(changed.status, StatusCode::NO_CONTENT, "{changed:?}");
+}
+
+/// A hub of its own, with a Telegram bot.
+async fn an_account_is_linked(shown: &mut Shown) {
+    let api = BotApi::start().await;
+    let server = TestServer::with(|config| {
+        let bot = json!({"kind": "telegram", "bot_token": TOKEN, "api_url": api.url()});
+        config.channels.insert("telegram".into(), bot);
+    })
+    .await;
+    let ana = server.register("ana").await;
+    let linked = ana.post("/api/me/addresses", shown.sent("bodies/address.link.create.json")).await;
+    assert_eq!(linked.status, StatusCode::CREATED, "{linked:?}");
+    // Every link has a code of its own.
+    let (code, example) = (linked.body["code"].as_str().unwrap(), super::example("bodies/address.link.json"));
+    let same = linked.body.to_string().replace(code, example["code"].as_str().unwrap());
+    shown.said("bodies/address.link.json", &serde_json::from_str(&same).unwrap());
 }
 
 /// A hub of its own, whose channels take one answer a minute of each person.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use hearback::{
-    account::{AddressDocument, ServiceToken, UserDocument},
+    account::{AddressDocument, LinkDocument, ServiceToken, UserDocument},
     api::{
-        addresses::AddressDraft,
+        addresses::{AddressClaimDraft, AddressDraft},
         auth::{Refresh, Tokens},
         channels::ChannelDocument,
         feedback::{AcceptedDocument, ResponseDraft},
@@ -45,7 +45,7 @@ pub enum Place {
 
 use Place::{Answer, Sent};
 
-pub const BODIES: [Body; 43] = [
+pub const BODIES: [Body; 45] = [
     Body("auth.register.json", again::<Registration>, Sent("register")),
     Body("auth.refresh.json", read_only::<Refresh>, Sent("refresh")),
     Body("auth.tokens.json", again::<Tokens>, Answer("register", "201")),
@@ -60,6 +60,8 @@ pub const BODIES: [Body; 43] = [
     Body("address.create.json", again::<AddressDraft>, Sent("add_address")),
     Body("address.json", again::<AddressDocument>, Answer("add_address", "201")),
     Body("address.waiting.json", again::<AddressDocument>, Answer("claim_address", "201")),
+    Body("address.link.create.json", read_only::<AddressClaimDraft>, Sent("claim_address")),
+    Body("address.link.json", again::<LinkDocument>, Answer("claim_address", "201")),
     Body("address.confirm.json", read_only::<AddressCode>, Sent("confirm_address")),
     Body("preferences.json", again::<PreferencesDocument>, Answer("get_preferences", "200")),
     Body("preferences.set.json", again::<Preferences>, Sent("set_preferences")),
