@@ -191,7 +191,7 @@ impl Harness for PlugIn {
         let port = listener.local_addr().unwrap().port();
         let mut declared = serde_json::to_value(capabilities).unwrap();
         // No settings: a plug-in knows people by addresses that they confirm, and carries whatever it is sent.
-        for fixed in ["account_addresses", "messages"] {
+        for fixed in ["account_addresses", "messages", "links", "address_rate"] {
             declared.as_object_mut().unwrap().remove(fixed);
         }
         let plugin = Arc::new(Plugin {

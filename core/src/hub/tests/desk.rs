@@ -86,6 +86,7 @@ async fn words_about_what_was_not_sent_are_about_nothing() {
     world.calm().await;
     let (hub, words) = (world.hub.clone(), said());
     let waiting = tokio::spawn(async move { hub.accept(words).await });
+    world.calm().await;
     world.pass(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished(), "it waits for the receipt");
     world.pass(Duration::from_secs(1)).await;
