@@ -35,6 +35,8 @@ pub enum Wrong {
     Cut,
     /// It is refused, since the group has another number now.
     Moved(String, i64),
+    /// It is answered with a bot that has no name.
+    Nameless,
     /// It is answered by something that is no Bot API.
     Page(u16),
 }
@@ -310,6 +312,9 @@ impl BotApi {
             }
             Some(Wrong::Repeats(status, after)) => refused(status, echo(), after),
             Some(Wrong::Echoes) => (200, json!({"ok": true, "result": {"message_id": echo(), "username": [echo()]}})),
+            Some(Wrong::Nameless) => {
+                (200, json!({"ok": true, "result": {"id": 4242, "is_bot": true, "first_name": "?"}}))
+            }
             Some(Wrong::Page(status)) => {
                 return write(&mut stream, status, "<html>this is another server</html>").await;
             }

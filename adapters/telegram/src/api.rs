@@ -321,3 +321,113 @@ fn root_cause(error: &reqwest::Error) -> String {
     let below = std::iter::successors(StdError::source(error), |error| (**error).source());
     below.last().map_or_else(|| "unknown".into(), ToString::to_string)
 }
+
+#[cfg(test)]
+mod tests {
+    use hearback_core::clock::{ManualClock, SystemClock};
+    use teloxide::payloads::GetMe;
+
+    use super::*;
+
+    const TOKEN: &str = "4242:AAF-secret_of-the-bot";
+
+    fn api(base: &str) -> Api {
+        Api::new(&base.parse().unwrap(), TOKEN.into(), Arc::new(SystemClock), Duration::from_secs(10)).unwrap()
+    }
+
+    #[test]
+    fn every_refusal_has_its_kind() {
+        let api = api("http://127.0.0.1:9");
+        let cases = [
+            (400, "Bad Request: chat not found", ErrorKind::NotFound),
+            (400, "Bad Request: PEER_ID_INVALID", ErrorKind::NotFound),
+            (400, "Bad Request: can't parse entities", ErrorKind::Rejected),
+            (401, "Unauthorized", ErrorKind::Auth),
+            (403, "Forbidden: bot was kicked from the group chat", ErrorKind::Rejected),
+            (404, "Not Found", ErrorKind::NotFound),
+            (409, "Conflict: terminated by other getUpdates request", ErrorKind::Unavailable),
+            (413, "Request Entity Too Large", ErrorKind::Rejected),
+            (429, "Too Many Requests", ErrorKind::RateLimited),
+            (301, "", ErrorKind::Config),
+            (500, "Internal Server Error", ErrorKind::Unavailable),
+            (502, "Bad Gateway", ErrorKind::Unavailable),
+        ];
+        for (code, said, kind) in cases {
+            let error = api.refusal(Asked::once("telegram.test"), code, said, None);
+            assert_eq!(error.kind(), kind, "{code} {said}: {error}");
+            assert_eq!(error.is_blocked(), code == 403, "{code}");
+            assert!(error.detail().contains(said), "what Telegram says is told: {error}");
+        }
+        let gateway = |asked| api.refusal(asked, 504, "", None).kind();
+        assert_eq!(gateway(Asked::once("telegram.test")), ErrorKind::Ambiguous, "it may be at work");
+        assert_eq!(gateway(Asked::again("telegram.test")), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn how_long_to_wait_is_kept_up_to_a_day() {
+        let api = api("http://127.0.0.1:9");
+        let after = |seconds| api.refusal(Asked::once("telegram.test"), 429, "", Some(seconds)).retry();
+        assert_eq!(after(35), Retry::After(Duration::from_secs(35)));
+        assert_eq!(after(u64::MAX), Retry::After(Duration::from_hours(24)));
+    }
+
+    #[test]
+    fn what_a_refusal_is_about_is_known_by_its_description() {
+        let cases = [
+            (400, "Bad Request: message is not modified: specified new message content…", About::NotModified),
+            (400, "Bad Request: message to edit not found", About::Fixed),
+            (400, "Bad Request: message can't be edited", About::Fixed),
+            (400, "Bad Request: MESSAGE_ID_INVALID", About::Fixed),
+            (400, "Bad Request: chat not found", About::Other),
+            (500, "message is not modified", About::Other),
+        ];
+        for (code, said, expected) in cases {
+            assert_eq!(about(code, said), expected, "{code} {said}");
+        }
+    }
+
+    #[test]
+    fn no_secret_comes_back_in_what_is_said() {
+        let api = api("http://127.0.0.1:9");
+        let asked = Asked { secrets: &["12345678"], ..Asked::once("telegram.test") };
+        let said = format!("{TOKEN} AAF-secret_of-the-bot 1234\u{0}5678 {}", "x".repeat(1000));
+        let clean = api.clean(asked, &said);
+        assert!(!clean.contains("secret_of") && !clean.contains("12345678"), "{clean}");
+        assert_eq!(clean.chars().count(), DETAIL_MAX);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_nothing_was_sent() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let refusal =
+            api(&format!("http://{free}")).call::<_, Value>(Asked::once("telegram.test"), &GetMe::new()).await;
+        let error = refusal.unwrap_err().error;
+        assert_eq!((error.kind(), error.is_in_doubt()), (ErrorKind::Unavailable, false), "{error}");
+        assert!(error.detail().contains("cannot connect to 127.0.0.1") && !error.detail().contains(TOKEN), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_hang_ends_by_the_clock() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let clock = Arc::new(ManualClock::at(hearback_core::Timestamp::from_micros(0)));
+        let api = Api::new(&base, TOKEN.into(), clock.clone(), Duration::from_secs(10)).unwrap();
+        let me = GetMe::new();
+        let mut call = std::pin::pin!(api.call::<_, Value>(Asked::again("telegram.test"), &me));
+        select! {
+            biased;
+            answered = &mut call => panic!("nobody answers: {answered:?}"),
+            () = std::future::ready(()) => {}
+        }
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(call.await.unwrap_err().error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn methods_are_written_as_telegram_writes_them() {
+        assert_eq!(
+            (method("SendMessage"), method("GetMe"), method("")),
+            ("sendMessage".into(), "getMe".into(), String::new())
+        );
+    }
+}

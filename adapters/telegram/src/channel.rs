@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use teloxide::{
     payloads::{EditMessageText, GetMe, SendMessage},
-    types::{ChatId, ForceReply, MessageId, ParseMode, Recipient, ReplyMarkup, ReplyParameters},
+    types::{ChatId, ForceReply, InlineKeyboardMarkup, MessageId, ParseMode, Recipient, ReplyMarkup, ReplyParameters},
     utils::html,
 };
 use tokio::sync;
@@ -224,7 +224,8 @@ impl Bot {
         let text = question::settled(request, in_group, ending);
         let mut edit = EditMessageText::new(chat, MessageId(message), text);
         edit.parse_mode = Some(ParseMode::Html);
-        // Without a keyboard, the one that was there goes.
+        // Telegram takes the buttons away where none are named; not every other server does.
+        edit.reply_markup = Some(InlineKeyboardMarkup::default());
         match self.api.call::<_, Value>(Asked::again("telegram.settle"), &edit).await {
             Err(refusal) if refusal.about == About::NotModified => Ok(()),
             result => result.map(drop),
@@ -385,5 +386,31 @@ impl Channel for Telegram {
 
     fn connect(&self) -> Option<&dyn Connect> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_number_or_a_public_name() {
+        let is = |text: &str| recipient(&text.parse().unwrap());
+        assert_eq!(is("700100").unwrap(), Recipient::Id(ChatId(700_100)));
+        assert_eq!(is("-100123").unwrap(), Recipient::Id(ChatId(-100_123)));
+        assert_eq!(is("@ops_team").unwrap(), Recipient::ChannelUsername("@ops_team".into()));
+        for bad in ["ana", "@", "@a b", "12 3", "1.5"] {
+            assert_eq!(is(bad).unwrap_err().kind(), ErrorKind::NotFound, "{bad}");
+        }
+        let group = |text: &str| is_group(&text.parse().unwrap());
+        assert!(!group("700100") && group("-100123") && group("@ops_team"));
+    }
+
+    #[test]
+    fn a_receipt_says_where_what_was_sent_is() {
+        assert_eq!(parts_of(&receipt(-100_123, 45)), Some((-100_123, 45)));
+        for bad in ["", "1", "x:1", "1:x", "1:2:3"] {
+            assert_eq!(parts_of(&Receipt::from(bad.to_owned())), None, "{bad}");
+        }
     }
 }

@@ -201,3 +201,94 @@ fn push<T>(list: &mut Vec<T>, item: T, most: usize) {
 fn contended() -> Error {
     Error::new(ErrorKind::Unavailable, "telegram.memory", "others change the same at the same time")
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use hearback_core::vault::{MemoryVault, Versioned};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Somebody else is always faster.
+    #[derive(Debug)]
+    struct Contended;
+
+    #[async_trait]
+    impl Vault for Contended {
+        async fn get(&self, _: &str) -> Result<Option<Versioned>> {
+            Ok(None)
+        }
+
+        async fn compare_and_swap(&self, _: &str, _: Option<u64>, _: Option<Secret>) -> Result<bool> {
+            Ok(false)
+        }
+    }
+
+    fn memory(vault: Arc<dyn Vault>) -> Memory {
+        Memory::new(vault, &"telegram".parse().unwrap())
+    }
+
+    fn request(number: u128) -> RequestId {
+        Uuid::from_u128(number).into()
+    }
+
+    #[tokio::test]
+    async fn a_tick_comes_and_goes_and_the_same_tap_ticks_once() {
+        let memory = memory(Arc::new(MemoryVault::default()));
+        assert_eq!(memory.tick(7, request(1), 2, 100).await.unwrap(), [2].into());
+        assert_eq!(memory.tick(7, request(1), 2, 100).await.unwrap(), [2].into(), "the same tap");
+        assert_eq!(memory.tick(7, request(1), 0, 101).await.unwrap(), [0, 2].into());
+        assert_eq!(memory.tick(7, request(1), 2, 102).await.unwrap(), [0].into());
+        assert_eq!(memory.ticked(8, request(1)).await.unwrap(), [].into(), "somebody else's");
+        assert_eq!(memory.ticked(7, request(2)).await.unwrap(), [].into(), "another question's");
+    }
+
+    #[tokio::test]
+    async fn of_each_person_the_newest_questions_are_remembered() {
+        let memory = memory(Arc::new(MemoryVault::default()));
+        for number in 0..=KEPT as u128 {
+            memory.tick(7, request(number), 1, 1).await.unwrap();
+            let message = i32::try_from(number).unwrap();
+            memory
+                .prompted(7, Prompt { chat: 7, message, request: request(number), value: json!("approved") })
+                .await
+                .unwrap();
+            memory.copied(request(number), 7, message).await.unwrap();
+        }
+        assert!(memory.ticked(7, request(0)).await.unwrap().is_empty());
+        assert!(!memory.ticked(7, request(1)).await.unwrap().is_empty());
+        assert!(memory.prompt(7, 7, 0).await.unwrap().is_none());
+        assert_eq!(memory.prompt(7, 7, 1).await.unwrap().unwrap().request, request(1));
+        assert!(memory.prompt(8, 7, 1).await.unwrap().is_none(), "somebody else's");
+        assert_eq!(
+            (memory.copy_of(7, 0).await.unwrap(), memory.copy_of(7, 1).await.unwrap()),
+            (None, Some(request(1)))
+        );
+        assert_eq!(memory.copies(request(1), 7).await.unwrap(), [1]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_begun_anew() {
+        let vault = Arc::new(MemoryVault::default());
+        vault.compare_and_swap("telegram/telegram/person/7", None, Some("[]".into())).await.unwrap();
+        let memory = memory(vault);
+        assert_eq!(memory.tick(7, request(1), 2, 100).await.unwrap(), [2].into());
+    }
+
+    #[tokio::test]
+    async fn a_change_that_others_are_always_faster_than_is_told_again_later() {
+        let memory = memory(Arc::new(Contended));
+        assert_eq!(memory.tick(7, request(1), 2, 100).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(memory.or_make("secret", || "x".into()).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn every_server_gets_the_same_secret() {
+        let vault: Arc<dyn Vault> = Arc::new(MemoryVault::default());
+        let made = memory(vault.clone()).or_make("secret", || "first".into()).await.unwrap();
+        let found = memory(vault).or_make("secret", || "second".into()).await.unwrap();
+        assert_eq!((made.expose_secret(), found.expose_secret()), ("first", "first"));
+    }
+}

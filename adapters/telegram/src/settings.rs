@@ -34,7 +34,7 @@ impl Settings {
         let token = self.bot_token.expose_secret().trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || "_:-".contains(c);
         if token.is_empty() || !token.chars().all(plain) {
-            let detail = "must be the token that @BotFather gave for the bot: letters, digits, `_`, `-` and one `:`";
+            let detail = "is no token: it has letters, digits, `_`, `-` and one `:`, as @BotFather gave it for the bot";
             return Err(FieldError::new("bot_token", detail));
         }
         Ok(token.into())

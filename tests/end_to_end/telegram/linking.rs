@@ -137,3 +137,41 @@ async fn a_code_can_be_sent_there_too() {
     let confirmed = world.ana.post(&format!("{ADDRESSES}/{id}/confirm"), json!({"code": code})).await;
     assert_eq!((confirmed.status, &confirmed.body["confirmed"]), (StatusCode::OK, &json!(true)), "{confirmed:?}");
 }
+
+#[tokio::test]
+async fn why_there_is_no_link_is_told() {
+    let api = BotApi::start().await;
+    let server = TestServer::with(|config| {
+        // What calls nobody until somebody asks: the bot's name is not known yet.
+        for method in ["getMe"; 60] {
+            api.wrong(method, hearback_tests::telegram::Wrong::Page(503));
+        }
+        let settings = json!({"kind": "telegram", "bot_token": TOKEN, "api_url": api.url()});
+        config.channels.insert("telegram".into(), settings);
+    })
+    .await;
+    let ana = server.register("ana").await;
+    let refused = ana.post(ADDRESSES, json!({"channel": "telegram"})).await;
+    assert_eq!((refused.status, refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{refused:?}");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert!(!refused.body.to_string().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_bot_without_a_name_or_a_token_has_no_link() {
+    use hearback_tests::telegram::Wrong;
+    for wrong in [Wrong::Nameless, Wrong::Refused(401, "Unauthorized".into(), None), Wrong::Page(404)] {
+        let api = BotApi::start().await;
+        let server = TestServer::with(|config| {
+            for _ in 0..60 {
+                api.wrong("getMe", wrong.clone());
+            }
+            let settings = json!({"kind": "telegram", "bot_token": TOKEN, "api_url": api.url()});
+            config.channels.insert("telegram".into(), settings);
+        })
+        .await;
+        let ana = server.register("ana").await;
+        let refused = ana.post(ADDRESSES, json!({"channel": "telegram"})).await;
+        assert_eq!((refused.status, refused.problem()), (StatusCode::BAD_GATEWAY, "undeliverable"), "{refused:?}");
+    }
+}
