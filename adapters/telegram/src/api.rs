@@ -15,7 +15,7 @@ use http::header;
 use reqwest::redirect;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use teloxide::requests::Payload;
+use teloxide_core::requests::Payload;
 use tokio::select;
 use url::Url;
 
@@ -325,7 +325,7 @@ fn root_cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use hearback_core::clock::{ManualClock, SystemClock};
-    use teloxide::payloads::GetMe;
+    use teloxide_core::payloads::GetMe;
 
     use super::*;
 

@@ -17,10 +17,9 @@ use parking_lot::Mutex;
 use schemars::{Schema, schema_for};
 use serde::Deserialize;
 use serde_json::Value;
-use teloxide::{
+use teloxide_core::{
     payloads::{EditMessageText, GetMe, SendMessage},
     types::{ChatId, ForceReply, InlineKeyboardMarkup, MessageId, ParseMode, Recipient, ReplyMarkup, ReplyParameters},
-    utils::html,
 };
 use tokio::sync;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +27,7 @@ use url::Url;
 
 use crate::{
     api::{About, Api, Asked, Refusal},
+    html,
     keyboard::{View, keyboard},
     markdown::Text,
     memory::Memory,
@@ -308,7 +308,7 @@ pub(crate) fn outgoing(to: &Address, what: &Outbound) -> Result<SendMessage> {
         }
         Content::Message { text } | Content::Notice { text } => message(chat, written(text), None),
         Content::Code { code, expires_at } => {
-            let code = html::code_inline(&html::escape(code.expose_secret()));
+            let code = html::code(code.expose_secret());
             let text = format!(
                 "Your code for Hearback: {code}\n\nIt is good until {}. If you did not ask for one, do nothing.",
                 minute(*expires_at)

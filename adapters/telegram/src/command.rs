@@ -5,10 +5,10 @@ use hearback_core::{
     channel::{Address, Inbound, Inbox, Reply},
 };
 use serde_json::Value;
-use teloxide::{payloads::SetMyCommands, types::BotCommand, utils::html};
+use teloxide_core::{payloads::SetMyCommands, types::BotCommand};
 use tracing::warn;
 
-use crate::{api::Asked, channel::Bot, speak::Action, update::Chat, words};
+use crate::{api::Asked, channel::Bot, html::escape, speak::Action, update::Chat, words};
 
 /// So many questions are shown at once.
 const PENDING_MAX: usize = 5;
@@ -117,6 +117,14 @@ const MENUS: [(Option<&str>, [&str; 5]); 8] = [
     ),
 ];
 
+/// The word and the argument of a command, if a text is one, and not another bot's.
+pub(crate) fn command<'a>(text: &'a str, username: &'a str) -> Option<(&'a str, Option<&'a str>)> {
+    let mut parts = text.strip_prefix('/')?.split_whitespace();
+    let word = parts.next()?;
+    let (word, of) = word.split_once('@').unwrap_or((word, username));
+    of.eq_ignore_ascii_case(username).then(|| (word, parts.next()))
+}
+
 const HELP: &str = "I bring you questions from programs and AI agents, and take your answers.\n\n\
     • Tap a button below a question, or reply to it in words: “approve”, “reject”, the name of a choice.\n\
     • A question for a text is answered by a reply to it.\n\
@@ -152,7 +160,7 @@ impl Bot {
         (chat, message): (&Chat, Option<i32>),
         inbox: &dyn Inbox,
     ) -> Result<Vec<Action>> {
-        let say = |text: &str| vec![Action::Say { chat: chat.id, below: message, html: html::escape(text) }];
+        let say = |text: &str| vec![Action::Say { chat: chat.id, below: message, html: escape(text) }];
         match command {
             Command::Help => Ok(say(HELP)),
             Command::Info => {
@@ -190,5 +198,22 @@ impl Bot {
         // Whoever blocked the bot starts it to be asked again.
         inbox.accept(Inbound::Unblocked { channel, address: who.clone() }).await?;
         Ok(words::start(inbox.person_at(&self.name, who).await?.as_ref(), hub))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_read_with_its_argument_and_another_bots_is_not() {
+        let read = |text| command(text, "our_bot");
+        assert_eq!(read("/start abc def"), Some(("start", Some("abc"))));
+        assert_eq!(read("/info@Our_Bot"), Some(("info", None)));
+        for none in ["", "/", "start", "/info@other_bot", " /info"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+        assert_eq!(Command::read("PENDING"), Some(Command::Pending));
+        assert_eq!(Command::read("weather"), None);
     }
 }

@@ -10,11 +10,11 @@ use hearback_core::{
     hub::Responded,
 };
 use serde_json::Value;
-use teloxide::utils::{command::parse_command, html};
 
 use crate::{
     channel::{Bot, receipt},
-    command::Command,
+    command::{Command, command},
+    html::escape,
     keyboard::{Button, PAGE, Tapped},
     question::shown,
     speak::Action,
@@ -149,7 +149,7 @@ impl Bot {
         // What a channel or a bot writes is nobody's answer.
         let Some(from) = from.filter(|from| !from.is_bot) else { return Ok(Vec::new()) };
         let private = chat.is_private();
-        let say = |text: &str| Action::Say { chat: chat.id, below: id, html: html::escape(text) };
+        let say = |text: &str| Action::Say { chat: chat.id, below: id, html: escape(text) };
         let who = address(from.id)?;
         let replied = replied.and_then(|replied| replied.message_id);
         let Some(text) = text else {
@@ -157,9 +157,9 @@ impl Bot {
             return Ok(hint.filter(|_| private).into_iter().collect());
         };
         let username = self.username().unwrap_or_default();
-        if let Some((word, parts)) = parse_command(&text, &username).filter(|_| text.starts_with('/')) {
+        if let Some((word, argument)) = command(&text, &username) {
             return match Command::read(word) {
-                Some(command) => self.command(command, parts.first().copied(), &who, (&chat, id), inbox).await,
+                Some(command) => self.command(command, argument, &who, (&chat, id), inbox).await,
                 // In a group it may be another bot's.
                 None => Ok(Vec::from_iter(private.then(|| say("I do not know this command. /help lists mine.")))),
             };

@@ -7,7 +7,7 @@ use hearback_core::{
     feedback::{ChoiceOption, Question},
     id::RequestId,
 };
-use teloxide::types::{InlineKeyboardButton, InlineKeyboardMarkup};
+use teloxide_core::types::{InlineKeyboardButton, InlineKeyboardMarkup};
 use url::Url;
 use uuid::Uuid;
 

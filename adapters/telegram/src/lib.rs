@@ -5,7 +5,7 @@
 //! | `channel` | the channel: probe, link, send, settle |
 //! | `settings` | its settings, and whether Telegram can call the hub |
 //! | `api` | one call of the Bot API, and what its faults mean |
-//! | `question`, `markdown`, `keyboard` | a question as a message: its text, and its buttons |
+//! | `question`, `markdown`, `html`, `keyboard` | a question as a message: its text, and its buttons |
 //! | `update` | what Telegram tells, as far as it is read |
 //! | `hear` | taps and replies: stored first, then answered |
 //! | `command` | `/start`, `/help`, `/info`, `/pending`, `/stop` |
@@ -21,6 +21,7 @@ mod api;
 mod channel;
 mod command;
 mod hear;
+mod html;
 mod keyboard;
 mod listen;
 mod markdown;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hearback_core::{Error, ErrorKind, Result, channel::Inbox};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::Value;
-use teloxide::{payloads::DeleteWebhook, requests::Payload};
+use teloxide_core::{payloads::DeleteWebhook, requests::Payload};
 use tokio::select;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;

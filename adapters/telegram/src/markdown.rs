@@ -1,13 +1,15 @@
 //! Markdown as the HTML that Telegram takes, no longer than it may be.
 //!
 //! Telegram knows bold, italic, struck out, code, links and quotes, counts a text's length after these are taken out, and
-//! takes no other tags. Everything else is written as text. Escaping is teloxide's.
+//! takes no other tags. Everything else is written as text.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
-use teloxide::utils::html;
 use url::Url;
 
-use crate::settings::is_linkable;
+use crate::{
+    html::{escape, link_begin},
+    settings::is_linkable,
+};
 
 /// What stands where a text was cut.
 const CUT: &str = "…";
@@ -41,13 +43,13 @@ impl Text {
         }
         let length = units(text);
         if self.length + length <= self.max {
-            self.html.push_str(&html::escape(text));
+            self.html.push_str(&escape(text));
             self.length += length;
             return;
         }
         let room = self.max.saturating_sub(self.length + units(CUT));
         let head = shorten_to(text, room);
-        self.html.push_str(&html::escape(head));
+        self.html.push_str(&escape(head));
         self.html.push_str(CUT);
         self.length += units(head) + units(CUT);
         self.cut = true;
@@ -200,8 +202,7 @@ impl Writer<'_> {
     fn open_link(&mut self, to: &str) {
         match Url::parse(to) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && is_linkable(&url) => {
-                let href = html::escape(url.as_str()).replace('"', "&quot;");
-                self.open_tag(&format!("<a href=\"{href}\">"), "</a>");
+                self.open_tag(&link_begin(&url), "</a>");
             }
             _ => {
                 self.tags.push(false);
@@ -281,7 +282,7 @@ mod tests {
     fn what_telegram_knows_is_formatted_and_the_rest_is_text() {
         let cases = [
             ("Deploy **1.4.2** to *production*?", "Deploy <b>1.4.2</b> to <i>production</i>?"),
-            ("a <b>& \"c\"</b>", "a &lt;b&gt;&amp; \"c\"&lt;/b&gt;"),
+            ("a <b>& \"c\"</b>", "a &lt;b&gt;&amp; &quot;c&quot;&lt;/b&gt;"),
             ("# Head\n\ntext", "<b>Head</b>\n\ntext"),
             ("one\ntwo\n\nthree", "one\ntwo\n\nthree"),
             ("`x < y` ~~old~~", "<code>x &lt; y</code> <s>old</s>"),

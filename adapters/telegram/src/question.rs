@@ -5,9 +5,9 @@ use hearback_core::{
     feedback::{Ending, Question, Request},
 };
 use serde_json::Value;
-use teloxide::utils::html;
 
 use crate::{
+    html::{self, bold, escape},
     keyboard::{is_numbered, link},
     markdown::{Text, shorten, units},
 };
@@ -74,28 +74,24 @@ fn how(question: &Question, answer_url: Option<&str>) -> String {
     match (link(answer_url), answer_url) {
         (Some(url), _) if matches!(question, Question::Input { .. }) => {
             // A message that forces a reply has no buttons.
-            format!("{words} {}", html::link(&attribute(url.as_str()), "Or in the browser."))
+            format!("{words} {}", html::link(&url, "Or in the browser."))
         }
         // Telegram links to no such address, but it can be copied.
-        (None, Some(url)) => format!("{words}\n🌐 {}", html::escape(url)),
+        (None, Some(url)) => format!("{words}\n🌐 {}", escape(url)),
         _ => words.into(),
     }
 }
 
-fn attribute(url: &str) -> String {
-    html::escape(url).replace('"', "&quot;")
-}
-
 /// How it ended, as HTML.
 fn closing(question: &Question, ending: &Ending) -> String {
-    let value = |value| html::bold(&html::escape(&shown(question, value)));
+    let value = |value| bold(&shown(question, value));
     match ending {
         Ending::Answered(outcome) => {
             let by = outcome.by.as_ref().map_or("somebody", |user| user.username.as_str());
             let on = outcome.channel.as_ref().map(|channel| format!(" on {channel}")).unwrap_or_default();
-            let head = format!("✔️ {}{} answered: {}", html::escape(by), html::escape(&on), value(&outcome.value));
+            let head = format!("✔️ {}{} answered: {}", escape(by), escape(&on), value(&outcome.value));
             let comment = outcome.comment.as_deref().filter(|comment| !comment.is_empty());
-            let comment = comment.map(|comment| format!("\n💬 {}", html::escape(&shorten(comment, ANSWER_SHOWN))));
+            let comment = comment.map(|comment| format!("\n💬 {}", escape(&shorten(comment, ANSWER_SHOWN))));
             format!("{head}{}\n{}", comment.unwrap_or_default(), minute(outcome.at))
         }
         Ending::Expired { at, outcome } => {
@@ -117,7 +113,7 @@ fn message(request: &Request, in_group: bool, answer_url: Option<&str>, footer: 
     let urgent = if request.terms.urgent { "🔴 " } else { "" };
     let head = format!("{urgent}{} asks{whom}:", shorten(asker, TITLE_MAX));
     let cut = match (link(answer_url), answer_url) {
-        (Some(url), _) => format!("✂️ Shortened. {}", html::link(&attribute(url.as_str()), "Read the whole.")),
+        (Some(url), _) => format!("✂️ Shortened. {}", html::link(&url, "Read the whole.")),
         (None, Some(_)) => "✂️ Shortened. The whole is at the address below.".into(),
         (None, None) => "✂️ Shortened.".into(),
     };
@@ -138,7 +134,7 @@ fn message(request: &Request, in_group: bool, answer_url: Option<&str>, footer: 
         }
     }
     let cut = if body.is_cut() { format!("\n\n{cut}") } else { String::new() };
-    format!("{}\n\n{}{cut}\n\n{footer}", html::bold(&html::escape(&head)), body.into_html())
+    format!("{}\n\n{}{cut}\n\n{footer}", bold(&head), body.into_html())
 }
 
 /// HTML of ours without its tags, as it is counted.

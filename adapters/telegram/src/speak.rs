@@ -9,7 +9,7 @@ use hearback_core::{
     id::RequestId,
 };
 use serde_json::Value;
-use teloxide::{
+use teloxide_core::{
     payloads::{AnswerCallbackQuery, EditMessageReplyMarkup},
     types::{CallbackQueryId, ChatId, ForceReply, MessageId, ReplyMarkup},
 };

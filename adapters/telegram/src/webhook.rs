@@ -13,7 +13,7 @@ use rand::RngCore;
 use serde::Deserialize;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
-use teloxide::{
+use teloxide_core::{
     payloads::{GetWebhookInfo, SetWebhook},
     types::AllowedUpdate,
 };

@@ -9,9 +9,9 @@ use hearback_core::{
     person::{Linked, UserRef},
     store::Counts,
 };
-use teloxide::utils::html;
 
 use crate::{
+    html::{bold, escape},
     markdown::shorten,
     question::{shown, title},
 };
@@ -139,8 +139,8 @@ pub(crate) fn info(counts: Counts, page: &str, docs: &str) -> String {
     format!(
         "<b>Hearback</b> carries questions from programs and AI agents to people, and their answers back.\n\nPeople: \
          {people}\nQuestions that wait for an answer: {pending}\n\nPage: {}\nAPI: {}",
-        html::escape(page),
-        html::escape(docs)
+        escape(page),
+        escape(docs)
     )
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn info(counts: Counts, page: &str, docs: &str) -> String {
 pub(crate) fn prompt(request: &hearback_core::feedback::Request, value: &serde_json::Value) -> String {
     format!(
         "💬 Reply to this message with your comment. With it you answer {} to “{}”.",
-        html::bold(&html::escape(&shown(&request.terms.question, value))),
-        html::escape(&title(request))
+        bold(&shown(&request.terms.question, value)),
+        escape(&title(request))
     )
 }
