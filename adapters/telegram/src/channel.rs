@@ -338,6 +338,10 @@ impl Channel for Telegram {
         Reach::Now
     }
 
+    fn is_personal(&self, to: &Address) -> bool {
+        !is_group(to)
+    }
+
     async fn link(&self, code: &Secret) -> Result<String> {
         let username = self.0.me().await?.username.ok_or_else(|| {
             Error::new(ErrorKind::Config, "telegram.link", "the bot has no username, so there is no link to it")

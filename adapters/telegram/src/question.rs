@@ -49,7 +49,9 @@ pub(crate) fn shown(question: &Question, value: &Value) -> String {
         (Question::Approval, Value::String(text)) if text == "approved" => "Approved".into(),
         (Question::Approval, Value::String(text)) if text == "rejected" => "Rejected".into(),
         (Question::Choice { .. }, Value::Array(values)) if values.is_empty() => "nothing".into(),
-        (Question::Choice { .. }, Value::Array(values)) => values.iter().map(one).collect::<Vec<_>>().join(", "),
+        (Question::Choice { .. }, Value::Array(values)) => {
+            shorten(&values.iter().map(one).collect::<Vec<_>>().join(", "), ANSWER_SHOWN)
+        }
         (Question::Form { .. }, _) => "the form".into(),
         (_, value) => shorten(&one(value), ANSWER_SHOWN),
     }

@@ -144,6 +144,10 @@ impl Channel for Webhook {
         self.presence.reach(to)
     }
 
+    fn is_personal(&self, _: &Address) -> bool {
+        true
+    }
+
     async fn link(&self, _: &Secret) -> Result<String> {
         Err(Error::unsupported("webhook.link"))
     }

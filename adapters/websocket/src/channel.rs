@@ -124,6 +124,10 @@ impl Channel for Websocket {
         }
     }
 
+    fn is_personal(&self, _: &Address) -> bool {
+        true
+    }
+
     async fn link(&self, _: &Secret) -> Result<String> {
         Err(Error::unsupported("websocket.link"))
     }

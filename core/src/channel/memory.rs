@@ -189,6 +189,10 @@ impl Channel for MemoryChannel {
         if self.state.lock().away.contains(to) { Reach::Later } else { Reach::Now }
     }
 
+    fn is_personal(&self, _: &Address) -> bool {
+        true
+    }
+
     async fn link(&self, code: &Secret) -> Result<String> {
         if !self.capabilities.links {
             return Err(Error::unsupported("memory.link"));

@@ -78,6 +78,10 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Whether `to` can be reached right now.
     async fn reach(&self, to: &Address) -> Reach;
 
+    /// Whether an address is one person's own, and nobody else reads what comes there. One that is not cannot be confirmed as
+    /// anybody's, and gets no link that answers in somebody's name.
+    fn is_personal(&self, to: &Address) -> bool;
+
     /// What a person opens to link their account there: it brings `code` back as [`Inbound::Linked`].
     async fn link(&self, code: &Secret) -> Result<String>;
 

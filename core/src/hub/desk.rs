@@ -44,7 +44,12 @@ impl Hub {
 
     /// Which request a channel sent with this receipt. Whoever is quick replies before the receipt is stored: while one may be
     /// on its way there, it is waited for.
-    pub(super) async fn sent_as(&self, channel: &ChannelName, receipt: &Receipt) -> Result<Option<RequestId>> {
+    pub(super) async fn sent_as(
+        &self,
+        channel: &ChannelName,
+        receipt: &Receipt,
+        waits: bool,
+    ) -> Result<Option<RequestId>> {
         let until = self.clock.now().after(RECEIPT_WAIT);
         loop {
             let stored = self.stored.notified();
@@ -53,7 +58,7 @@ impl Hub {
             stored.as_mut().enable();
             let storing = self.channels.get(channel).is_some_and(|running| running.is_storing());
             let found = self.store.sent_as(channel, receipt).await?;
-            if found.is_some() || !storing {
+            if found.is_some() || !storing || !waits {
                 return Ok(found);
             }
             select! {

@@ -186,6 +186,10 @@ impl Hub {
             // The next send is refused too, and marks it.
             warn!(%error, channel = %channel.name(), "a blocked address could not be marked");
         }
+        if error.is_blocked() {
+            let failed = Attempted::so(DeliveryState::Failed { reason: BLOCKED.into() });
+            return Attempted { error: Some(error.to_string()), ..failed };
+        }
         // They left during the send, and nothing was sent: that is no fault of anybody's.
         if error.kind() == ErrorKind::Unavailable && channel.reach(&delivery.address).await == Reach::Later {
             let skipped = Attempted::so(DeliveryState::Skipped { reason: NOT_CONNECTED.into() });
@@ -227,8 +231,10 @@ impl Hub {
             step.channel == delivery.channel
                 && step.address.as_ref().is_some_and(|address| usual(address) == usual(&delivery.address))
         });
+        let channel = self.channels.get(&delivery.channel).map(|running| running.channel());
+        let own = !named && channel.is_some_and(|channel| channel.is_personal(&delivery.address));
         let answer_url =
-            if named { self.answer_urls.signed_in(request) } else { self.answer_urls.personal(request, delivery.id) };
+            if own { self.answer_urls.personal(request, delivery.id) } else { self.answer_urls.signed_in(request) };
         Outbound {
             id: delivery.id.uuid(),
             content: Content::Request { request: request.clone(), person },

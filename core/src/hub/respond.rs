@@ -177,14 +177,18 @@ impl Inbox for Hub {
                 Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
             }
             Inbound::Text { channel, from, about, text, event } => {
-                let request = match about {
-                    About::Request(request) => request,
-                    About::Sent(receipt) => self.sent_as(&channel, &receipt).await?.ok_or_else(|| {
-                        Error::new(ErrorKind::NotFound, "inbox.text", "this is no reply to a question")
-                    })?,
-                };
                 let by = self.person_at(&channel, &from).await?;
                 self.count(by.as_ref(), &channel).await?;
+                let request = match about {
+                    About::Request(request) => request,
+                    // Nobody waits for what a stranger may mean.
+                    About::Sent(receipt) => {
+                        let found = self.sent_as(&channel, &receipt, by.is_some()).await?;
+                        found.ok_or_else(|| {
+                            Error::new(ErrorKind::NotFound, "inbox.text", "this is no reply to a question")
+                        })?
+                    }
+                };
                 let responded = self.respond_in_words(request, by, channel, text, event).await?;
                 Ok(Reply::Response(Box::new(responded.ok_or_else(|| unknown(request))?)))
             }
@@ -195,7 +199,10 @@ impl Inbox for Hub {
                 self.unblocked(&channel, &from).await?;
                 Ok(Reply::Linked(linked))
             }
-            Inbound::Unlinked { channel, from } => Ok(Reply::Unlinked(self.addresses.unlink(&channel, &from).await?)),
+            Inbound::Unlinked { channel, from } => {
+                let _wake = self.routes_change();
+                Ok(Reply::Unlinked(self.addresses.unlink(&channel, &from, self.clock.now()).await?))
+            }
             Inbound::Blocked { channel, address } => {
                 self.blocked(&channel, &address).await?;
                 Ok(Reply::Noted)

@@ -12,8 +12,10 @@ use crate::{
     error::{Result, Retry},
 };
 
-/// After a run of this long a fault counts as the first one.
-const HEALTHY: Duration = Duration::from_mins(10);
+/// After a run of this long a fault counts as the first one: a poll that was cut had been held open.
+const HEALTHY: Duration = Duration::from_secs(20);
+/// A channel does not stay deaf for longer than this because of its own faults; a provider may ask for longer.
+const DEAF_MAX: Duration = Duration::from_mins(1);
 /// A channel that does not heed `stop` for this long is dropped.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -71,7 +73,10 @@ impl Hub {
             }
             faults = faults.saturating_add(1);
             let retry = if error.retry() == Retry::Never { Retry::Backoff } else { error.retry() };
-            let wait = backoff::wait(faults, retry, &self.ids);
+            let wait = match retry {
+                Retry::After(_) => backoff::wait(faults, retry, &self.ids),
+                _ => backoff::wait(faults, retry, &self.ids).min(DEAF_MAX),
+            };
             warn!(channel = %name, %error, ?wait, "a channel stopped receiving; it runs again");
             select! {
                 () = self.clock.sleep_until(self.clock.now().after(wait)) => {}

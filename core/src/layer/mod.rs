@@ -111,6 +111,10 @@ impl<L: Layer> Channel for Layered<L> {
         self.inner.reach(to).await
     }
 
+    fn is_personal(&self, to: &Address) -> bool {
+        self.inner.is_personal(to)
+    }
+
     async fn link(&self, code: &Secret) -> Result<String> {
         self.layer.around(self.call(Operation::Link), self.inner.link(code)).await
     }

@@ -47,8 +47,10 @@ pub trait Addresses: fmt::Debug + Send + Sync + 'static {
         at: Timestamp,
     ) -> Result<Linked>;
 
-    /// Takes an address away from whoever has it; says who had.
-    async fn unlink(&self, channel: &ChannelName, address: &Address) -> Result<Option<UserRef>>;
+    /// Takes an address away from whoever has it; says who had. What waits to be sent there goes elsewhere.
+    ///
+    /// Makes due: `Work::Routes`.
+    async fn unlink(&self, channel: &ChannelName, address: &Address, at: Timestamp) -> Result<Option<UserRef>>;
 
     /// Notes that a person's address takes nothing from the channel any more.
     async fn block(&self, channel: &ChannelName, address: &Address, at: Timestamp) -> Result<()>;
@@ -96,7 +98,7 @@ impl Addresses for MemoryAddresses {
         Ok(if *owner == user { Linked::To(user) } else { Linked::Taken })
     }
 
-    async fn unlink(&self, channel: &ChannelName, address: &Address) -> Result<Option<UserRef>> {
+    async fn unlink(&self, channel: &ChannelName, address: &Address, _: Timestamp) -> Result<Option<UserRef>> {
         Ok(self.0.lock().linked.remove(&(channel.clone(), address.clone())))
     }
 

@@ -91,6 +91,10 @@ impl AddressDraft {
             !can.account_addresses && (can.messages || !with_code)
         };
         let detail = match channels.get(&self.channel) {
+            Some(running) if takes(running) && !running.channel().is_personal(&self.address) => {
+                let detail = "is not one person's own, as a group is not: name it in a request's `channels`";
+                return Err(Problem::invalid(vec![FieldError::new("address", detail)]));
+            }
             Some(running) if takes(running) => return Ok((running, running.usual(self.address))),
             Some(running) if running.channel().capabilities().account_addresses => {
                 "this channel knows people by their account: they need no address on it".into()

@@ -251,6 +251,10 @@ impl Channel for Front {
         if self.provider.is_away(to, &self.life.name) { Reach::Later } else { Reach::Now }
     }
 
+    fn is_personal(&self, _: &Address) -> bool {
+        true
+    }
+
     async fn link(&self, _: &Secret) -> Result<String> {
         Err(Error::unsupported("simulated.link"))
     }

@@ -157,6 +157,10 @@ impl Channel for Receiving {
         self.inner.reach(to).await
     }
 
+    fn is_personal(&self, to: &Address) -> bool {
+        self.inner.is_personal(to)
+    }
+
     async fn link(&self, _: &Secret) -> Result<String> {
         Err(Error::unsupported("receiving.link"))
     }

@@ -42,6 +42,10 @@ impl Channel for Talker {
         self.memory.reach(to).await
     }
 
+    fn is_personal(&self, to: &Address) -> bool {
+        self.memory.is_personal(to)
+    }
+
     async fn link(&self, _: &Secret) -> CoreResult<String> {
         Err(Error::unsupported("talker.link"))
     }

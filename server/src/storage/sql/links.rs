@@ -31,8 +31,8 @@ impl Addresses for SqlStorage {
         self.queue.write(Link { channel, address, hash, id, at }).await
     }
 
-    async fn unlink(&self, channel: &ChannelName, address: &Address) -> Result<Option<UserRef>> {
-        self.queue.write(Unlink { channel: channel.clone(), address: address.clone() }).await
+    async fn unlink(&self, channel: &ChannelName, address: &Address, at: Timestamp) -> Result<Option<UserRef>> {
+        self.queue.write(Unlink { channel: channel.clone(), address: address.clone(), at }).await
     }
 
     async fn block(&self, channel: &ChannelName, address: &Address, at: Timestamp) -> Result<()> {
@@ -101,7 +101,10 @@ impl Write for Link {
             None if rows::time(&row, "expires_at")? <= *at => return Ok(Linked::Stale),
             None => {}
         }
-        unit.session.query(USE).bind(hash.as_slice()).bind(address.as_str()).execute().await?;
+        // Of two who open it at once, on two servers, one is linked.
+        if unit.session.query(USE).bind(hash.as_slice()).bind(address.as_str()).execute().await? == 0 {
+            return Ok(Linked::Stale);
+        }
         let new = NewAddress {
             id: *id,
             user: user.id,
@@ -120,9 +123,11 @@ impl Write for Link {
     }
 }
 
+/// Takes an address away, and with it what waits to be sent there.
 struct Unlink {
     channel: ChannelName,
     address: Address,
+    at: Timestamp,
 }
 
 impl Write for Unlink {
@@ -132,7 +137,12 @@ impl Write for Unlink {
         let (channel, address) = (self.channel.as_str(), self.address.as_str());
         let owner = unit.session.query(addresses::OWNER).bind(channel).bind(address).fetch_optional().await?;
         let Some(owner) = owner.as_ref().map(people::user).transpose()? else { return Ok(None) };
-        unit.session.query(UNLINK).bind(owner.id.uuid()).bind(channel).bind(address).execute().await?;
+        let (user, at) = (owner.id.uuid(), self.at.micros());
+        unit.session.query(UNLINK).bind(user).bind(channel).bind(address).execute().await?;
+        let given_up = unit.session.query(GIVE_UP).bind(user).bind(channel).bind(address).fetch_all().await?;
+        unit.record_changes(&send::changes(&given_up, self.at)?).await?;
+        unit.session.query(addresses::HASTEN).bind(user).bind(at).execute().await?;
+        unit.note_work(Work::Routes);
         Ok(Some(owner))
     }
 }
@@ -170,8 +180,12 @@ pub(super) const OFFER: &str = "INSERT INTO link_codes (user_id, channel, hash, 
     ON CONFLICT (user_id, channel) DO UPDATE SET hash = excluded.hash, expires_at = excluded.expires_at, used_at = NULL";
 pub(super) const CODE: &str = "SELECT u.id, u.username, l.expires_at, l.used_at FROM link_codes l CROSS JOIN users u \
     WHERE l.hash = $1 AND l.channel = $2 AND u.id = l.user_id AND u.deactivated_at IS NULL";
-pub(super) const USE: &str = "UPDATE link_codes SET used_at = $2 WHERE hash = $1";
+pub(super) const USE: &str = "UPDATE link_codes SET used_at = $2 WHERE hash = $1 AND used_at IS NULL";
 pub(super) const FORGET_OLD: &str = "DELETE FROM link_codes WHERE expires_at < $1";
+pub(super) const GIVE_UP: &str = "UPDATE deliveries SET status = 'failed', due_at = NULL, not_before = NULL, \
+    reason = 'the person has ended the link' WHERE user_id = $1 AND channel = $2 AND address = $3 AND status = 'queued' \
+    AND request_id IN (SELECT r.id FROM asked a CROSS JOIN feedback_requests r \
+    WHERE a.user_id = $1 AND a.status = 'pending' AND r.created_event = a.created_event) RETURNING id, request_id";
 pub(super) const UNLINK: &str = "DELETE FROM addresses WHERE user_id = $1 AND channel = $2 AND address = $3";
 macro_rules! blocked {
     ($confirmed:literal) => {

@@ -140,6 +140,10 @@ impl<const FLAW: u8> Channel for ToyChannel<FLAW> {
         Reach::Now
     }
 
+    fn is_personal(&self, _: &Address) -> bool {
+        true
+    }
+
     async fn link(&self, _: &Secret) -> Result<String> {
         Err(Error::unsupported("toy.link"))
     }

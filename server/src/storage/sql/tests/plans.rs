@@ -90,6 +90,7 @@ fn whole() -> impl Iterator<Item = (&'static str, Statement)> {
         links::USE,
         links::FORGET_OLD,
         links::UNLINK,
+        links::GIVE_UP,
         links::BLOCKED,
         links::MARK,
         links::TAKE_UP,
