@@ -107,6 +107,8 @@ pub(crate) enum About {
     NotModified,
     /// The message is there no more, or cannot be edited any more.
     Fixed,
+    /// Somebody else asks for updates, or is called with them.
+    Conflict,
     /// The group has another id now.
     Migrated(i64),
     /// Anything else.
@@ -305,6 +307,7 @@ fn about(code: u16, said: &str) -> About {
     let lower = said.to_lowercase();
     match code {
         400 if lower.contains("message is not modified") => About::NotModified,
+        409 => About::Conflict,
         400 if FIXED.iter().any(|description| lower.contains(description)) => About::Fixed,
         _ => About::Other,
     }

@@ -1,6 +1,10 @@
 //! The channel: probe, link, send, settle.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hearback_core::{
@@ -33,6 +37,7 @@ use crate::{
     memory::Memory,
     question::{self, TEXT_MAX, minute},
     settings::{Settings, is_callable},
+    speak::Idle,
     update::Sent,
 };
 
@@ -104,6 +109,12 @@ pub(crate) struct Bot {
     pub(crate) webhook_url: Option<Url>,
     pub(crate) webhook_secret: sync::OnceCell<Secret>,
     me: Mutex<Option<Me>>,
+    /// Whether Telegram knows the commands.
+    pub(crate) registered: AtomicBool,
+    /// Whether Telegram knows of no webhook.
+    pub(crate) unhooked: AtomicBool,
+    /// What was said idly in chats lately.
+    pub(crate) idle: Idle,
     /// What somebody taps counts in that order.
     pub(crate) hearing: Lanes,
     /// And it is answered in that order.
@@ -159,7 +170,7 @@ impl Telegram {
         let api = Api::new(&base, token, parts.clock.clone(), send_timeout)?;
         let webhook_url = format!("{}{name}/{}", parts.callbacks_url, Self::TAIL);
         Ok(Self(Arc::new(Bot {
-            memory: Memory::new(parts.vault.clone(), &name),
+            memory: Memory::new(parts.vault.clone(), &name, api.bot()),
             name,
             api,
             clock: parts.clock.clone(),
@@ -167,6 +178,9 @@ impl Telegram {
             webhook_url: Url::parse(&webhook_url).ok().filter(is_callable),
             webhook_secret: sync::OnceCell::new(),
             me: Mutex::default(),
+            registered: AtomicBool::new(false),
+            unhooked: AtomicBool::new(false),
+            idle: Idle::default(),
             hearing: Lanes::default(),
             speaking: Lanes::default(),
         })))
@@ -212,6 +226,25 @@ impl Bot {
         Ok(Sent { chat: Some(crate::update::Chat { id: chat, kind: None }), ..sent })
     }
 
+    /// Shows at every message that shows a question once more how it ended. If that fails it is tried again: what is closed
+    /// twice is closed.
+    async fn close_copies(
+        &self,
+        request: &hearback_core::feedback::Request,
+        chat: i64,
+        in_group: bool,
+        ending: &hearback_core::feedback::Ending,
+    ) -> Result<()> {
+        let copies = self.memory.copies(request.id, chat).await?;
+        for copy in &copies {
+            match self.close(ChatId(chat).into(), *copy, request, in_group, ending).await {
+                Err(refusal) if is_fixed(&refusal) => {}
+                result => result?,
+            }
+        }
+        self.memory.forget_copies(chat, &copies).await
+    }
+
     /// Shows at a message how its question ended.
     pub(crate) async fn close(
         &self,
@@ -233,10 +266,17 @@ impl Bot {
     }
 }
 
+/// Whether Telegram refuses to edit this one message, and nothing else.
+fn is_fixed(refusal: &Refusal) -> bool {
+    let refused = refusal.error.kind() == ErrorKind::Rejected && !refusal.error.is_blocked();
+    refused || refusal.about == About::Fixed
+}
+
 /// A chat, as it stands in an address: its id, or the name of a public one.
 pub(crate) fn recipient(address: &Address) -> Result<Recipient, Error> {
     let text = address.as_str();
-    if let Ok(id) = text.parse() {
+    // Of several spellings of a number one is the chat's.
+    if let Some(id) = text.parse::<i64>().ok().filter(|id| id.to_string() == text) {
         return Ok(ChatId(id).into());
     }
     let name = text.strip_prefix('@').filter(|name| !name.is_empty());
@@ -253,14 +293,14 @@ pub(crate) fn is_group(address: &Address) -> bool {
     address.as_str().parse::<i64>().map_or(true, |id| id < 0)
 }
 
-/// A receipt: the chat and the message in it.
-pub(crate) fn receipt(chat: i64, message: i32) -> Receipt {
-    Receipt::from(format!("{chat}:{message}"))
+/// A receipt: the chat and the message in it, by which bot. Another bot counts its messages anew.
+pub(crate) fn receipt(bot: &str, chat: i64, message: i32) -> Receipt {
+    Receipt::from(format!("{bot}/{chat}:{message}"))
 }
 
-/// The chat and the message of a receipt.
-pub(crate) fn parts_of(receipt: &Receipt) -> Option<(i64, i32)> {
-    let (chat, message) = receipt.as_str().split_once(':')?;
+/// The chat and the message of a receipt, if it is this bot's.
+pub(crate) fn parts_of(bot: &str, receipt: &Receipt) -> Option<(i64, i32)> {
+    let (chat, message) = receipt.as_str().strip_prefix(bot)?.strip_prefix('/')?.split_once(':')?;
     Some((chat.parse().ok()?, message.parse().ok()?))
 }
 
@@ -293,7 +333,7 @@ pub(crate) fn below(message: i32) -> ReplyParameters {
 }
 
 /// What is sent, as a message.
-pub(crate) fn outgoing(to: &Address, what: &Outbound) -> Result<SendMessage> {
+pub(crate) fn outgoing(bot: &str, to: &Address, what: &Outbound) -> Result<SendMessage> {
     let chat = recipient(to)?;
     let written = |markdown: &str| {
         let mut text = Text::new(TEXT_MAX);
@@ -316,7 +356,7 @@ pub(crate) fn outgoing(to: &Address, what: &Outbound) -> Result<SendMessage> {
             message(chat, text, None)
         }
     };
-    sending.reply_parameters = what.thread.as_ref().and_then(parts_of).map(|(_, message)| below(message));
+    sending.reply_parameters = what.thread.as_ref().and_then(|of| parts_of(bot, of)).map(|(_, message)| below(message));
     Ok(sending)
 }
 
@@ -355,29 +395,26 @@ impl Channel for Telegram {
         let token = url.rsplit('/').next().unwrap_or_default();
         let secrets = [code, url, token];
         let asked = Asked { secrets: &secrets, ..Asked::once("telegram.send") };
-        let sent = self.0.send_message(asked, outgoing(to, what)?).await?;
+        let sent = self.0.send_message(asked, outgoing(self.0.api.bot(), to, what)?).await?;
         let chat = sent.chat.map(|chat| chat.id).or_else(|| to.as_str().parse().ok());
         let chat = chat.ok_or_else(|| asked.fault(ErrorKind::Ambiguous, "the answer names no chat"))?;
-        Ok(receipt(chat, sent.message_id))
+        Ok(receipt(self.0.api.bot(), chat, sent.message_id))
     }
 
     async fn settle(&self, what: &Settlement<'_>) -> Result<()> {
         let Settlement { to, request, ending, .. } = *what;
-        let Some((chat, message)) = parts_of(what.receipt) else {
-            return Err(Error::new(ErrorKind::NotFound, "telegram.settle", "this is no receipt of Telegram's"));
+        // Another bot's message cannot be edited, but what is below it can be said.
+        let Some((chat, message)) = parts_of(self.0.api.bot(), what.receipt) else {
+            return Err(Error::unsupported("telegram.settle"));
         };
         let in_group = is_group(to);
-        // What was shown again first: if that fails it is tried again, and what is settled twice is settled.
-        for copy in self.0.memory.copies(request.id, chat).await? {
-            match self.0.close(ChatId(chat).into(), copy, request, in_group, ending).await {
-                Err(refusal) if refusal.about == About::Fixed => {}
-                result => result?,
-            }
-        }
+        let copies = self.0.close_copies(request, chat, in_group, ending).await;
         match self.0.close(ChatId(chat).into(), message, request, in_group, ending).await {
-            Err(refusal) if refusal.about == About::Fixed => Err(Error::unsupported("telegram.settle")),
+            // It is gone, too old, moved, or forced a reply: whatever it is, this message cannot be edited.
+            Err(refusal) if is_fixed(&refusal) => Err(Error::unsupported("telegram.settle")),
             result => Ok(result?),
-        }
+        }?;
+        copies
     }
 
     async fn run(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) -> Result<()> {
@@ -403,7 +440,7 @@ mod tests {
         assert_eq!(is("700100").unwrap(), Recipient::Id(ChatId(700_100)));
         assert_eq!(is("-100123").unwrap(), Recipient::Id(ChatId(-100_123)));
         assert_eq!(is("@ops_team").unwrap(), Recipient::ChannelUsername("@ops_team".into()));
-        for bad in ["ana", "@", "@a b", "12 3", "1.5"] {
+        for bad in ["ana", "@", "@a b", "12 3", "1.5", "+5", "05"] {
             assert_eq!(is(bad).unwrap_err().kind(), ErrorKind::NotFound, "{bad}");
         }
         let group = |text: &str| is_group(&text.parse().unwrap());
@@ -412,9 +449,10 @@ mod tests {
 
     #[test]
     fn a_receipt_says_where_what_was_sent_is() {
-        assert_eq!(parts_of(&receipt(-100_123, 45)), Some((-100_123, 45)));
-        for bad in ["", "1", "x:1", "1:x", "1:2:3"] {
-            assert_eq!(parts_of(&Receipt::from(bad.to_owned())), None, "{bad}");
+        assert_eq!(parts_of("42", &receipt("42", -100_123, 45)), Some((-100_123, 45)));
+        assert_eq!(parts_of("43", &receipt("42", -100_123, 45)), None, "another bot's");
+        for bad in ["", "1", "42/1", "42/x:1", "42/1:x", "42/1:2:3"] {
+            assert_eq!(parts_of("42", &Receipt::from(bad.to_owned())), None, "{bad}");
         }
     }
 }

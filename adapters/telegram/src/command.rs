@@ -1,5 +1,7 @@
 //! What people can write to the bot, and how that is called in Telegram's menu.
 
+use std::sync::atomic::Ordering;
+
 use hearback_core::{
     Result,
     channel::{Address, Inbound, Inbox, Reply},
@@ -117,6 +119,13 @@ const MENUS: [(Option<&str>, [&str; 5]); 8] = [
     ),
 ];
 
+/// Whether a text is a command to another bot.
+pub(crate) fn is_anothers(text: &str, username: &str) -> bool {
+    let word = text.strip_prefix('/').and_then(|rest| rest.split_whitespace().next());
+    let of = word.and_then(|word| word.split_once('@')).map(|(_, of)| of);
+    of.is_some_and(|of| of.to_ascii_lowercase().ends_with("bot") && !of.eq_ignore_ascii_case(username))
+}
+
 /// The word and the argument of a command, if a text is one, and not another bot's.
 pub(crate) fn command<'a>(text: &'a str, username: &'a str) -> Option<(&'a str, Option<&'a str>)> {
     let mut parts = text.strip_prefix('/')?.split_whitespace();
@@ -139,6 +148,9 @@ const HELP: &str = "I bring you questions from programs and AI agents, and take 
 impl Bot {
     /// Tells Telegram the commands. Without them everything works but the menu, so a fault is noted and no more.
     pub(crate) async fn register_commands(&self) {
+        if self.registered.load(Ordering::Relaxed) {
+            return;
+        }
         for (language, names) in MENUS {
             let commands: Vec<_> =
                 Command::ALL.iter().zip(names).map(|(command, name)| BotCommand::new(command.word(), name)).collect();
@@ -149,6 +161,7 @@ impl Bot {
                 return;
             }
         }
+        self.registered.store(true, Ordering::Relaxed);
     }
 
     /// Does what a command says.
@@ -161,15 +174,18 @@ impl Bot {
         inbox: &dyn Inbox,
     ) -> Result<Vec<Action>> {
         let say = |text: &str| vec![Action::Say { chat: chat.id, below: message, html: escape(text) }];
+        let idly = |html: String| vec![Action::SayIdly { chat: chat.id, below: message, html }];
         match command {
-            Command::Help => Ok(say(HELP)),
+            Command::Help => Ok(idly(escape(HELP))),
             Command::Info => {
                 let docs = format!("{}docs", self.public_url);
                 let html = words::info(inbox.counts().await?, &self.public_url, &docs);
-                Ok(vec![Action::Say { chat: chat.id, below: message, html }])
+                Ok(idly(html))
             }
             // Who has a link, and what awaits them, is not for a group.
-            Command::Start | Command::Pending | Command::Stop if !chat.is_private() => Ok(say(words::PRIVATELY)),
+            Command::Start | Command::Pending | Command::Stop if !chat.is_private() => {
+                Ok(idly(escape(words::PRIVATELY)))
+            }
             Command::Start => Ok(say(&self.start(argument, who, inbox).await?)),
             Command::Stop => {
                 match inbox.accept(Inbound::Unlinked { channel: self.name.clone(), from: who.clone() }).await? {
@@ -195,8 +211,6 @@ impl Bot {
             let linked = inbox.accept(Inbound::Linked { channel, from: who.clone(), code: code.into() }).await?;
             return Ok(if let Reply::Linked(linked) = linked { words::linked(&linked, hub) } else { String::new() });
         }
-        // Whoever blocked the bot starts it to be asked again.
-        inbox.accept(Inbound::Unblocked { channel, address: who.clone() }).await?;
         Ok(words::start(inbox.person_at(&self.name, who).await?.as_ref(), hub))
     }
 }
@@ -213,6 +227,8 @@ mod tests {
         for none in ["", "/", "start", "/info@other_bot", " /info"] {
             assert_eq!(read(none), None, "{none}");
         }
+        assert!(is_anothers("/info@other_bot x", "our_bot") && !is_anothers("/info@our_bot", "our_bot"));
+        assert!(!is_anothers("/srv/git@host", "our_bot") && !is_anothers("info@other_bot", "our_bot"));
         assert_eq!(Command::read("PENDING"), Some(Command::Pending));
         assert_eq!(Command::read("weather"), None);
     }

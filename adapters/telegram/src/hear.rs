@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     channel::{Bot, receipt},
-    command::{Command, command},
+    command::{Command, command, is_anothers},
     html::escape,
     keyboard::{Button, PAGE, Tapped},
     question::shown,
@@ -40,6 +40,7 @@ impl Bot {
     pub(crate) async fn hear(&self, update: Update, inbox: &dyn Inbox) -> Result<Heard> {
         let (id, user) = (update.update_id, update.user());
         let _turn = self.hearing.turn(user).await;
+        self.is_back(&update, inbox).await?;
         let actions = match update.kind {
             Kind::Tap { callback_query } => self.tapped(id, callback_query, inbox).await?,
             Kind::Message { message } => self.told(id, message, inbox).await?,
@@ -50,6 +51,20 @@ impl Bot {
             Kind::Other(_) => Vec::new(),
         };
         Ok(Heard { user, actions })
+    }
+
+    /// Whoever writes or taps in their own chat has the bot unblocked, whatever became of word of that.
+    async fn is_back(&self, update: &Update, inbox: &dyn Inbox) -> Result<()> {
+        let private = match &update.kind {
+            Kind::Tap { callback_query } => callback_query.message.as_ref().is_some_and(|at| at.chat.is_private()),
+            Kind::Message { message } => message.chat.is_private(),
+            Kind::Member { .. } | Kind::Other(_) => false,
+        };
+        if !private {
+            return Ok(());
+        }
+        let (channel, address) = (self.name.clone(), address(update.user())?);
+        inbox.accept(Inbound::Unblocked { channel, address }).await.map(drop)
     }
 
     /// By what a repetition of an update is known. Its number alone would not do: another bot under the same name counts anew,
@@ -74,6 +89,9 @@ impl Bot {
                 None => Ok(said(words::NO_BUTTON.into(), false)),
             },
             Button::Page(page) => {
+                if let Some(refusal) = self.refusal(&request, &who, inbox).await? {
+                    return Ok(said(refusal, true));
+                }
                 let mut actions = ticks.show(page, true).into_iter().collect::<Vec<_>>();
                 actions.push(Action::Answer { tap: tap.clone(), text: format!("Page {}", page + 1), alert: false });
                 Ok(actions)
@@ -152,28 +170,39 @@ impl Bot {
         let say = |text: &str| Action::Say { chat: chat.id, below: id, html: escape(text) };
         let who = address(from.id)?;
         let replied = replied.and_then(|replied| replied.message_id);
-        let Some(text) = text else {
-            let hint = (private || replied.is_some()).then(|| say(words::ONLY_TEXT));
-            return Ok(hint.filter(|_| private).into_iter().collect());
+        let hint = |text: &str| {
+            let html = escape(text);
+            Vec::from_iter(private.then_some(Action::SayIdly { chat: chat.id, below: id, html }))
         };
+        let Some(text) = text else { return Ok(hint(words::ONLY_TEXT)) };
         let username = self.username().unwrap_or_default();
-        if let Some((word, argument)) = command(&text, &username) {
-            return match Command::read(word) {
-                Some(command) => self.command(command, argument, &who, (&chat, id), inbox).await,
-                // In a group it may be another bot's.
-                None => Ok(Vec::from_iter(private.then(|| say("I do not know this command. /help lists mine.")))),
-            };
+        if !private && is_anothers(&text, &username) {
+            return Ok(Vec::new());
         }
-        let Some(replied) = replied else { return Ok(Vec::from_iter(private.then(|| say(words::NO_REPLY)))) };
+        let read = command(&text, &username).map(|(word, argument)| (Command::read(word), argument));
+        match read {
+            Some((Some(command), argument)) => return self.command(command, argument, &who, (&chat, id), inbox).await,
+            // A reply may begin with a slash, as paths do. In a group it may be another bot's.
+            Some((None, _)) if replied.is_none() => return Ok(hint("I do not know this command. /help lists mine.")),
+            _ => {}
+        }
+        let Some(replied) = replied else { return Ok(hint(words::NO_REPLY)) };
+        if inbox.person_at(&self.name, &who).await?.is_some() {
+            self.said_to(from.id).await;
+        }
         let event = self.event(update, id.unwrap_or_default());
         let inbound = self.reply(event, (chat.id, replied), (from.id, who), text).await?;
         match inbox.accept(inbound).await {
+            // To whom it is refused, that is said where nobody else reads it, if they can be written to at all.
+            Ok(Reply::Response(responded)) if !private && is_refused(&responded) => {
+                let known = responded.recorded.response.by.is_some();
+                let html = escape(&words::verdict(&responded));
+                Ok(Vec::from_iter(known.then_some(Action::SayIdly { chat: from.id, below: None, html })))
+            }
             Ok(Reply::Response(responded)) => Ok(vec![say(&words::verdict(&responded))]),
             Ok(_) => Ok(Vec::new()),
             // People talk to each other in groups, also below what a bot said.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(Vec::from_iter(private.then(|| say(words::NO_REPLY))))
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(hint(words::NO_REPLY)),
             Err(error) => Ok(vec![say(&spoken(error)?)]),
         }
     }
@@ -187,14 +216,13 @@ impl Bot {
         text: String,
     ) -> Result<Inbound> {
         let (channel, event) = (self.name.clone(), Some(event));
-        self.said_to(user).await;
         if let Some(prompt) = self.memory.prompt(user, chat, replied).await? {
             let (request, value, comment) = (prompt.request, prompt.value, Some(text));
             return Ok(Inbound::Response { channel, from, request, value, comment, event });
         }
         let about = match self.memory.copy_of(chat, replied).await? {
             Some(request) => About::Request(request),
-            None => About::Sent(receipt(chat, replied)),
+            None => About::Sent(receipt(self.api.bot(), chat, replied)),
         };
         Ok(Inbound::Text { channel, from, about, text, event })
     }
@@ -236,6 +264,10 @@ fn value_of(question: &Question, option: usize) -> Option<Value> {
         Question::Choice { options, .. } => options.get(option).map(|option| option.value.clone().into()),
         Question::Input { .. } | Question::Form { .. } => None,
     }
+}
+
+fn is_refused(responded: &Responded) -> bool {
+    responded.recorded.response.verdict == Verdict::Refused
 }
 
 fn is_accepted(responded: &Responded) -> bool {

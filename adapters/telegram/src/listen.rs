@@ -1,6 +1,9 @@
 //! Hearing Telegram: by its calls where it can call the hub, else by asking it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use hearback_core::{Error, ErrorKind, Result, channel::Inbox};
 use serde::{Serialize, de::IgnoredAny};
@@ -11,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use crate::{
-    api::Asked,
+    api::{About, Asked},
     channel::Bot,
     update::{Kind, Update},
 };
@@ -20,6 +23,8 @@ use crate::{
 const HOLD: Duration = Duration::from_secs(50);
 /// How long after an answer without updates the next poll is made at the earliest: not every server holds them open.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long what is being said may take once the hub stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What is heard.
 pub(crate) const UPDATES: [&str; 3] = ["message", "callback_query", "my_chat_member"];
 
@@ -53,31 +58,48 @@ impl Bot {
                 None => self.poll(&inbox, &spoken).await,
             }
         };
-        select! {
+        let ended = select! {
             biased;
             () = stop.cancelled() => Ok(()),
             result = heard => result,
+        };
+        // What is stored and confirmed is told to nobody again: it is said now.
+        spoken.close();
+        select! {
+            () = spoken.wait() => {}
+            () = self.clock.sleep_until(self.clock.now().after(LAST_WORDS)) => {}
         }
+        ended
     }
 
     /// Asks for updates, and confirms those that are stored by asking for the next.
     async fn poll(self: &Arc<Self>, inbox: &Arc<dyn Inbox>, spoken: &TaskTracker) -> Result<()> {
-        self.api.call::<_, Value>(Asked::again("telegram.listen"), &DeleteWebhook::new()).await?;
+        if !self.unhooked.load(Ordering::Relaxed) {
+            self.api.call::<_, Value>(Asked::again("telegram.listen"), &DeleteWebhook::new()).await?;
+            self.unhooked.store(true, Ordering::Relaxed);
+        }
         let mut offset = None;
         loop {
             let asked = GetUpdates { offset, timeout: HOLD.as_secs(), allowed_updates: UPDATES };
-            let begun = self.clock.now();
-            let updates: Vec<Value> = self.api.call(Asked::again("telegram.listen"), &asked).await?;
-            if updates.is_empty() {
-                self.clock.sleep_until(begun.after(PAUSE)).await;
+            let (begun, before) = (self.clock.now(), offset);
+            let answered = self.api.call(Asked::again("telegram.listen"), &asked).await;
+            if answered.as_ref().is_err_and(|refusal| refusal.about == About::Conflict) {
+                // Somebody may have set a webhook.
+                self.unhooked.store(false, Ordering::Relaxed);
             }
+            let updates: Vec<Value> = answered?;
             for update in updates {
                 let Some(id) = update["update_id"].as_i64() else { continue };
                 let update = read(id, update);
                 let heard = self.hear(update, inbox.as_ref()).await?;
-                offset = Some(id + 1);
-                // Nobody's answer waits for what is said to somebody else.
-                spoken.spawn(self.clone().speak(heard.user, heard.actions, inbox.clone()));
+                offset = offset.max(Some(id + 1));
+                if !heard.actions.is_empty() {
+                    // Nobody's answer waits for what is said to somebody else.
+                    spoken.spawn(self.clone().speak(heard.user, heard.actions, inbox.clone()));
+                }
+            }
+            if offset == before {
+                self.clock.sleep_until(begun.after(PAUSE)).await;
             }
         }
     }

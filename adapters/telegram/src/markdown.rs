@@ -129,8 +129,16 @@ struct Writer<'t> {
     lists: Vec<Option<u64>>,
     /// Whether nothing is on the line yet.
     fresh: bool,
-    /// Of the elements that are open, whether each is a tag.
-    tags: Vec<bool>,
+    /// Of the elements that are open, whether each is a tag; and where one leads that cannot be one.
+    tags: Vec<Open>,
+}
+
+/// An element that is open.
+enum Open {
+    /// As a tag.
+    Tag,
+    /// As text alone, with what is written behind it.
+    Text(String),
 }
 
 impl Writer<'_> {
@@ -157,6 +165,8 @@ impl Writer<'_> {
                 self.open_tag("<b>", "</b>");
             }
             Tag::Paragraph if self.lists.is_empty() => self.apart(),
+            Tag::Paragraph if !self.fresh => self.line(),
+            Tag::HtmlBlock => self.apart(),
             Tag::BlockQuote(_) => {
                 self.apart();
                 self.open_tag("<blockquote>", "</blockquote>");
@@ -204,9 +214,10 @@ impl Writer<'_> {
             Ok(url) if matches!(url.scheme(), "http" | "https") && is_linkable(&url) => {
                 self.open_tag(&link_begin(&url), "</a>");
             }
-            _ => {
-                self.tags.push(false);
+            Ok(url) if matches!(url.scheme(), "http" | "https" | "mailto") => {
+                self.tags.push(Open::Text(format!(" ({url})")));
             }
+            _ => self.tags.push(Open::Text(String::new())),
         }
     }
 
@@ -253,16 +264,21 @@ impl Writer<'_> {
     fn open_tag(&mut self, open: &str, close: &'static str) {
         let before = self.text.open.len();
         self.text.begin(open, close);
-        self.tags.push(self.text.open.len() > before);
+        let is_open = self.text.open.len() > before;
+        self.tags.push(if is_open { Open::Tag } else { Open::Text(String::new()) });
         if open.starts_with("<pre") {
             self.fresh = true;
         }
     }
 
     fn close_tag(&mut self) {
-        if self.tags.pop() == Some(true) {
-            self.text.end();
-            self.fresh = false;
+        match self.tags.pop() {
+            Some(Open::Tag) => {
+                self.text.end();
+                self.fresh = false;
+            }
+            Some(Open::Text(behind)) if !behind.is_empty() => self.say(&behind),
+            _ => {}
         }
     }
 }
@@ -290,7 +306,9 @@ mod tests {
             ("```rust\nlet x = 1;\n```", "<pre>let x = 1;\n</pre>"),
             ("> said\n\nthen", "<blockquote>said</blockquote>\n\nthen"),
             ("[docs](https://a.example/?a=1&b=\"2\")", "<a href=\"https://a.example/?a=1&amp;b=%222%22\">docs</a>"),
-            ("[here](http://localhost/) [js](javascript:alert(1))", "here js"),
+            ("[here](http://localhost/) [js](javascript:alert(1))", "here (http://localhost/) js"),
+            ("- one\n\n  more\n- two", "• one\nmore\n• two"),
+            ("text\n\n<div>\nx\n</div>", "text\n\n&lt;div&gt;\nx\n&lt;/div&gt;"),
             ("- [x] done\n- [ ] open", "• ☑ done\n• ☐ open"),
         ];
         for (markdown, expected) in cases {

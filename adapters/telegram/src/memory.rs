@@ -61,8 +61,9 @@ impl fmt::Debug for Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(vault: Arc<dyn Vault>, channel: &ChannelName) -> Self {
-        Self { vault, prefix: format!("telegram/{channel}") }
+    /// Another bot under the same name has messages of its own.
+    pub(crate) fn new(vault: Arc<dyn Vault>, channel: &ChannelName, bot: &str) -> Self {
+        Self { vault, prefix: format!("telegram/{channel}/{bot}") }
     }
 
     /// What somebody has ticked.
@@ -107,7 +108,7 @@ impl Memory {
     /// What a reply to a message answers, where that is a prompt to this person.
     pub(crate) async fn prompt(&self, user: i64, chat: i64, message: i32) -> Result<Option<Prompt>> {
         let somebody: Somebody = self.read(&person(user)).await?.0;
-        Ok(somebody.prompts.into_iter().find(|prompt| (prompt.chat, prompt.message) == (chat, message)))
+        Ok(somebody.prompts.into_iter().rfind(|prompt| (prompt.chat, prompt.message) == (chat, message)))
     }
 
     /// Remembers that a question was shown once more, by a message of a chat.
@@ -121,10 +122,19 @@ impl Memory {
         Ok(shown.into_iter().filter(|(_, of)| *of == request).map(|(message, _)| message).collect())
     }
 
+    /// Forgets messages of a chat that show a question once more.
+    pub(crate) async fn forget_copies(&self, chat: i64, copies: &[i32]) -> Result<()> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let forget = |shown: &mut Vec<(i32, RequestId)>| shown.retain(|(message, _)| !copies.contains(message));
+        self.change(&shown_in(chat), forget).await
+    }
+
     /// The question that a message shows once more.
     pub(crate) async fn copy_of(&self, chat: i64, message: i32) -> Result<Option<RequestId>> {
         let shown: Vec<(i32, RequestId)> = self.read(&shown_in(chat)).await?.0;
-        Ok(shown.into_iter().find(|(at, _)| *at == message).map(|(_, request)| request))
+        Ok(shown.into_iter().rfind(|(at, _)| *at == message).map(|(_, request)| request))
     }
 
     /// A text under a key, made when there is none: every server gets the same.
@@ -227,7 +237,7 @@ mod tests {
     }
 
     fn memory(vault: Arc<dyn Vault>) -> Memory {
-        Memory::new(vault, &"telegram".parse().unwrap())
+        Memory::new(vault, &"telegram".parse().unwrap(), "42")
     }
 
     fn request(number: u128) -> RequestId {
@@ -267,12 +277,14 @@ mod tests {
             (None, Some(request(1)))
         );
         assert_eq!(memory.copies(request(1), 7).await.unwrap(), [1]);
+        memory.forget_copies(7, &[1]).await.unwrap();
+        assert_eq!(memory.copies(request(1), 7).await.unwrap(), [0; 0]);
     }
 
     #[tokio::test]
     async fn what_cannot_be_read_is_begun_anew() {
         let vault = Arc::new(MemoryVault::default());
-        vault.compare_and_swap("telegram/telegram/person/7", None, Some("[]".into())).await.unwrap();
+        vault.compare_and_swap("telegram/telegram/42/person/7", None, Some("[]".into())).await.unwrap();
         let memory = memory(vault);
         assert_eq!(memory.tick(7, request(1), 2, 100).await.unwrap(), [2].into());
     }

@@ -1,13 +1,14 @@
 //! What is said once an update is stored. Nothing of it is stored itself: where it cannot be said, the log has why.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hearback_core::{
-    Error, ErrorKind,
+    Error, ErrorKind, Retry, Timestamp,
     channel::{Awaiting, Content, Inbox},
     feedback::Request,
     id::RequestId,
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use teloxide_core::{
     payloads::{AnswerCallbackQuery, EditMessageReplyMarkup},
@@ -30,13 +31,45 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a reply waits for what is being said to the same person.
 const SAID_WAIT: Duration = Duration::from_secs(2);
 
+/// So often something idle is said in a chat in the long run: help, hints, what anybody may ask for.
+const IDLE_EVERY: Duration = Duration::from_secs(1);
+/// So much of it at once.
+const IDLE_BURST: u32 = 10;
+/// So many chats are remembered in which that was.
+const IDLE_MAX: usize = 1024;
+/// Whoever asks to be left alone for longer is not told what was to be said.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was said idly in chats lately: until when nothing more is. Strangers must not use up what the bot may send.
+#[derive(Debug, Default)]
+pub(crate) struct Idle(Mutex<HashMap<i64, Timestamp>>);
+
+impl Idle {
+    /// Whether something idle may be said now.
+    fn may(&self, chat: i64, now: Timestamp) -> bool {
+        let mut said = self.0.lock();
+        if said.len() >= IDLE_MAX {
+            said.retain(|_, until| *until > now);
+        }
+        let until = said.get(&chat).copied().unwrap_or(now).max(now);
+        // With so many at once everybody waits.
+        if said.len() >= IDLE_MAX || until.since(now) > IDLE_EVERY * (IDLE_BURST - 1) {
+            return false;
+        }
+        said.insert(chat, until.after(IDLE_EVERY));
+        true
+    }
+}
+
 /// Something to say or to show.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Action {
     /// Answers a tap. An alert has to be closed.
     Answer { tap: String, text: String, alert: bool },
     /// Sends HTML, below a message.
     Say { chat: i64, below: Option<i32>, html: String },
+    /// The same, where not much was said lately: nobody waits for it.
+    SayIdly { chat: i64, below: Option<i32>, html: String },
     /// Asks for a comment, and remembers what the reply answers.
     Prompt { chat: i64, below: Option<i32>, user: i64, request: Arc<Request>, value: Value },
     /// Shows a page of a keyboard with what its person has ticked by then.
@@ -51,7 +84,12 @@ impl Bot {
         let _turn = self.speaking.turn(user).await;
         for action in actions {
             let what = action.name();
-            let Err(refusal) = self.act(action, inbox.as_ref()).await else { continue };
+            let mut said = self.act(action.clone(), inbox.as_ref()).await;
+            if let Some(wait) = said.as_ref().err().and_then(patience) {
+                self.clock.sleep_until(self.clock.now().after(wait)).await;
+                said = self.act(action, inbox.as_ref()).await;
+            }
+            let Err(refusal) = said else { continue };
             match refusal.error.kind() {
                 // A tap that is long past, a chat that is gone: nobody waits for it.
                 ErrorKind::Rejected | ErrorKind::NotFound => {
@@ -88,6 +126,12 @@ impl Bot {
                 said.reply_parameters = above.map(below);
                 self.send_message(asked, said).await.map(drop)
             }
+            Action::SayIdly { chat, below, html } => {
+                if !self.idle.may(chat, self.clock.now()) {
+                    return Ok(());
+                }
+                Box::pin(self.act(Action::Say { chat, below, html }, inbox)).await
+            }
             Action::Prompt { chat, below: above, user, request, value } => {
                 let force = ForceReply::new().input_field_placeholder(Some("Your comment".to_owned())).selective();
                 let text = words::prompt(&request, &value);
@@ -98,13 +142,18 @@ impl Bot {
                 Ok(self.memory.prompted(user, prompt).await?)
             }
             Action::Show { chat, message, page, user, request, answer_url } => {
+                // Whoever is done meanwhile must not get the buttons back.
+                if inbox.request(request.id).await?.is_none_or(|now| !now.is_pending()) {
+                    return Ok(());
+                }
                 let view = View { page, ticked: self.memory.ticked(user, request.id).await? };
                 let mut edit = EditMessageReplyMarkup::new(ChatId(chat), MessageId(message));
                 edit.reply_markup = keyboard(request.id, &request.terms.question, &view, answer_url.as_deref());
                 match self.api.call::<_, Value>(Asked::again("telegram.speak"), &edit).await {
-                    Err(refusal) if refusal.about == About::NotModified => Ok(()),
-                    result => result.map(drop),
+                    Err(refusal) if refusal.about == About::NotModified => {}
+                    result => drop(result?),
                 }
+                self.close_if_over(request.id, chat, message, inbox).await
             }
             Action::Again { chat, awaiting } => self.show_again(chat, awaiting, inbox).await,
         }
@@ -117,8 +166,8 @@ impl Bot {
             let Content::Request { request, .. } = &outbound.content else { continue };
             self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
             let address = chat.to_string().parse().map_err(|_| unexpected())?;
-            let mut again = outgoing(&address, &outbound)?;
-            again.reply_parameters = parts_of(&receipt).map(|(_, message)| below(message));
+            let mut again = outgoing(self.api.bot(), &address, &outbound)?;
+            again.reply_parameters = parts_of(self.api.bot(), &receipt).map(|(_, message)| below(message));
             let sent = self.send_message(Asked::once("telegram.speak"), again).await?;
             self.memory.copied(request.id, chat, sent.message_id).await?;
             self.close_if_over(request.id, chat, sent.message_id, inbox).await?;
@@ -139,7 +188,7 @@ impl Action {
     const fn name(&self) -> &'static str {
         match self {
             Self::Answer { .. } => "the answer to a tap",
-            Self::Say { .. } => "a message",
+            Self::Say { .. } | Self::SayIdly { .. } => "a message",
             Self::Prompt { .. } => "the question for a comment",
             Self::Show { .. } => "a keyboard",
             Self::Again { .. } => "a question again",
@@ -147,6 +196,38 @@ impl Action {
     }
 }
 
+/// How long to wait before it is said once more: Telegram asks for that, and it is not long.
+fn patience(refusal: &Refusal) -> Option<Duration> {
+    match (refusal.error.kind(), refusal.error.retry()) {
+        (ErrorKind::RateLimited, Retry::After(wait)) if wait <= PATIENCE => Some(wait),
+        _ => None,
+    }
+}
+
 fn unexpected() -> Error {
     Error::new(ErrorKind::Unexpected, "telegram.speak", "a chat's number is no address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_words_are_few_for_each_chat() {
+        let (idle, now) = (Idle::default(), Timestamp::from_micros(0));
+        let said = (0..20).filter(|_| idle.may(7, now)).count();
+        assert_eq!(said, 10);
+        assert!(idle.may(8, now), "another chat");
+        assert!(!idle.may(7, now.after(Duration::from_millis(900))));
+        assert!(idle.may(7, now.after(Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn chats_are_forgotten_in_which_nothing_was_said_lately() {
+        let (idle, now) = (Idle::default(), Timestamp::from_micros(0));
+        assert!((0..1024).all(|chat| idle.may(chat, now)));
+        assert!(!idle.may(5000, now), "with so many at once everybody waits");
+        assert!(idle.may(5000, now.after(Duration::from_secs(2))));
+        assert_eq!(idle.0.lock().len(), 1);
+    }
 }

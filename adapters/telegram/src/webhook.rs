@@ -66,12 +66,15 @@ impl Bot {
                 Some(info) => info.is(url) && self.memory.text(SET).await?.as_deref() == Some(url.as_str()),
                 None => false,
             };
+            let fault = found.as_ref().and_then(|info| info.last_error_message.clone());
+            // Somebody has set the same URL with another secret.
+            let refused = fault.as_ref().is_some_and(|fault| fault.contains("401")) && Some(&fault) != told.as_ref();
+            let is_right = is_right && !refused;
             if !is_right && (found.is_some() || told.is_none()) {
                 let was = found.as_ref().map_or("", |info| info.url.as_str());
                 self.set_webhook(url).await?;
                 info!(channel = %self.name, %url, was = host(was), "the webhook was set");
             }
-            let fault = found.as_ref().and_then(|info| info.last_error_message.clone());
             if fault.is_some() && fault != told.clone().flatten() {
                 let waiting = found.map_or(0, |info| info.pending_update_count);
                 warn!(channel = %self.name, %url, fault, waiting, "Telegram could not call the hub");

@@ -131,6 +131,14 @@ async fn a_text_is_answered_by_a_reply_and_checked() {
 }
 
 #[tokio::test]
+async fn a_text_may_begin_with_a_slash() {
+    let world = World::start().await;
+    let (request, question) = world.ask(1, json!({"kind": "input", "prompt": "Which folder?"})).await;
+    world.write(ANA, "/var/log", Some(question.id)).await;
+    assert_eq!(world.outcome(&request).await["value"], "/var/log");
+}
+
+#[tokio::test]
 async fn a_reply_in_plain_words_counts_when_it_is_plain() {
     let world = World::start().await;
     let (request, question) = world.ask(1, json!({"kind": "approval"})).await;

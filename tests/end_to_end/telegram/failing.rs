@@ -1,5 +1,6 @@
 //! What Telegram refuses, and what becomes of the question then.
 
+use hearback_core::person::BLOCKED;
 use hearback_tests::telegram::{Wrong, member};
 
 use super::*;
@@ -23,20 +24,26 @@ async fn fallen_back(world: &World) -> (Value, Vec<Value>) {
 async fn whoever_blocks_the_bot_is_asked_elsewhere_and_here_again_when_they_are_back() {
     let world = World::start().await;
     world.api.block(&ANA.to_string(), true);
-    let (_, deliveries) = fallen_back(&world).await;
-    assert_eq!(deliveries[0]["status"], "failed");
-    assert!(deliveries[0]["reason"].as_str().unwrap().contains("blocked by the user"), "{}", deliveries[0]);
+    let (first, deliveries) = fallen_back(&world).await;
+    assert_eq!((&deliveries[0]["status"], &deliveries[0]["reason"]), (&json!("failed"), &json!(BLOCKED)));
+    let error = deliveries[0]["attempts"][0]["error"].to_string();
+    assert!(error.contains("blocked by the user"), "{error}");
     let address = world.ana.get("/api/me/addresses").await.body["items"][0].clone();
     assert!(address["blocked_at"].is_string(), "the address is marked: {address}");
     let sends = world.api.calls_of("sendMessage").len();
     let (second, deliveries) = fallen_back(&world).await;
-    assert_eq!(deliveries[0]["reason"], "the person has blocked this channel");
+    assert_eq!(deliveries[0]["reason"], BLOCKED);
     assert_eq!(world.api.calls_of("sendMessage").len(), sends, "nobody is called in vain");
     world.api.block(&ANA.to_string(), false);
     world.api.tell(member(ANA, "member"));
-    let question = world.api.message(&ANA.to_string(), 1).await;
-    world.tap(ANA, &question, "Approve").await;
-    assert_eq!(world.outcome(&second).await["channel"], "telegram");
+    // Both come: the one that was refused, and the one that was never sent.
+    for count in [1, 2] {
+        let question = world.api.message(&ANA.to_string(), count).await;
+        world.tap(ANA, &question, "Approve").await;
+    }
+    for request in [&first, &second] {
+        assert_eq!(world.outcome(request).await["channel"], "telegram");
+    }
     let address = world.ana.get("/api/me/addresses").await.body["items"][0].clone();
     assert!(address["blocked_at"].is_null(), "{address}");
 }
@@ -181,4 +188,26 @@ async fn commands_that_cannot_be_registered_keep_nothing_from_working() {
     api.tell(text(ANA, ANA, "/help", None));
     api.message(&ANA.to_string(), 1).await;
     drop(server);
+}
+
+/// Whoever taps is back, even where no word of that came.
+#[tokio::test]
+async fn whoever_is_heard_again_is_asked_here_again() {
+    let world = World::start().await;
+    let (_, question) = world.ask(1, json!({"kind": "approval"})).await;
+    world.api.block(&ANA.to_string(), true);
+    fallen_back(&world).await;
+    world.api.block(&ANA.to_string(), false);
+    world.tap(ANA, &question, "Approve").await;
+    world.api.message(&ANA.to_string(), 2).await;
+    let address = world.ana.get("/api/me/addresses").await.body["items"][0].clone();
+    assert!(address["blocked_at"].is_null(), "{address}");
+}
+
+#[tokio::test]
+async fn an_answer_to_a_tap_that_comes_too_fast_is_given_when_telegram_takes_it() {
+    let world = World::start().await;
+    let (_, question) = world.ask(1, json!({"kind": "approval"})).await;
+    world.api.wrong("answerCallbackQuery", Wrong::Refused(429, "Too Many Requests: retry after 1".into(), Some(1)));
+    assert_eq!(world.tap(ANA, &question, "Approve").await, "Your answer: Approved.");
 }

@@ -59,16 +59,21 @@ async fn everybody_ticks_for_themselves() {
 #[tokio::test]
 async fn what_people_say_to_each_other_is_not_answered() {
     let world = World::start().await;
+    let ben = world.server.register("ben").await;
+    world.give(&ben, BEN).await;
     let (request, question) = ask_in_group(&world, json!({"kind": "approval"})).await;
-    for words in ["what is that?", "/weather", "approve"] {
+    for words in ["what is that?", "/weather", "/info@another_bot", "approve"] {
         world.api.tell(text(ANA, GROUP, words, None));
     }
     world.api.tell(text(ANA, GROUP, "nice", Some(question.id + 500)));
+    world.api.tell(text(MAX, GROUP, "approve", Some(question.id)));
     world.api.tell(text(BEN, GROUP, "approve", Some(question.id)));
-    let refused = world.api.message(&GROUP.to_string(), 2).await;
-    assert!(refused.text().contains("link this account"), "only what replies to the question: {}", refused.text());
+    let refused = world.api.message(&BEN.to_string(), 1).await;
+    assert!(refused.text().contains("You are not asked"), "privately: {}", refused.text());
     world.api.tell(text(ANA, GROUP, "approve", Some(question.id)));
     assert_eq!(world.outcome(&request).await["value"], "approved");
+    let said = world.api.message(&GROUP.to_string(), 2).await;
+    assert_eq!(said.text(), "Your answer: Approved.", "nothing else was said to all");
 }
 
 #[tokio::test]
@@ -83,4 +88,34 @@ async fn a_group_that_has_moved_is_asked_where_it_is_now() {
     world.tap(ANA, &question, "Approve").await;
     assert_eq!(world.outcome(&request).await["value"], "approved");
     world.api.shows(question.id, "answered").await;
+}
+
+#[tokio::test]
+async fn a_group_that_moves_with_a_question_in_it_is_told_where_it_is_now() {
+    let world = World::start().await;
+    let (request, _) = ask_in_group(&world, json!({"kind": "approval"})).await;
+    let moved = "Bad Request: group chat was upgraded to a supergroup chat";
+    for method in ["editMessageText", "sendMessage"] {
+        world.api.wrong(method, hearback_tests::telegram::Wrong::Moved(moved.into(), -100_999));
+    }
+    world.ana.answer(&request, json!("approved")).await;
+    let notice = world.api.message("-100999", 1).await;
+    assert!(notice.text().contains("This question is closed"), "{}", notice.text());
+}
+
+/// A link to the answer page that goes to a person's own address answers in their name.
+#[tokio::test]
+async fn a_group_is_nobodys_own_address() {
+    let world = World::start().await;
+    let id = world.ana.get("/api/auth/me").await.body["id"].as_str().unwrap().to_owned();
+    let group = json!({"channel": "telegram", "address": GROUP.to_string()});
+    for path in ["/api/me/addresses", &format!("/api/users/{id}/addresses")] {
+        let refused = world.ana.post(path, group.clone()).await;
+        assert_eq!(
+            (refused.status, refused.fields()),
+            (StatusCode::UNPROCESSABLE_ENTITY, vec!["address"]),
+            "{refused:?}"
+        );
+    }
+    assert!(world.api.messages().is_empty(), "no code goes there");
 }

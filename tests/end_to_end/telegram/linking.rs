@@ -175,3 +175,20 @@ async fn a_bot_without_a_name_or_a_token_has_no_link() {
         assert_eq!((refused.status, refused.problem()), (StatusCode::BAD_GATEWAY, "undeliverable"), "{refused:?}");
     }
 }
+
+#[tokio::test]
+async fn what_waits_for_a_chat_that_is_linked_no_more_goes_elsewhere() {
+    let clock = Arc::new(ManualClock::at(at("2026-11-22T10:00:00Z")));
+    let world = World::on(clock.clone(), None).await;
+    world.give(&world.ana, ANA).await;
+    // The hub has no other way to her: this one waits for its round.
+    world.api.wrong("sendMessage", hearback_tests::telegram::Wrong::Page(503));
+    let draft = json!({"kind": "approval", "prompt": "Deploy?", "to": ["ana"], "channels": ["telegram"]});
+    let request = world.agent.put(draft).await;
+    crate::socket::delivery_status(&world.agent, &request, "queued").await;
+    world.api.until("the refused call", |api| Some(()).filter(|()| api.calls_of("sendMessage").len() == 1)).await;
+    let stopped = world.write(ANA, "/stop", None).await;
+    assert!(stopped.text().contains("linked to ana no more"), "{}", stopped.text());
+    crate::socket::delivery_status(&world.agent, &request, "failed").await;
+    assert_eq!(world.deliveries(&request).await[0]["reason"], "the person has ended the link");
+}

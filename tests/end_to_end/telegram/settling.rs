@@ -79,3 +79,39 @@ async fn what_cannot_be_edited_gets_a_notice_below_it() {
         crate::socket::delivery_status(&world.agent, request, "settled").await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_many_long_options_settles_too() {
+    let world = World::start().await;
+    let options: Vec<_> = (0..100)
+        .map(|number| json!({"value": format!("v{number}"), "label": format!("{number} {}", "x".repeat(190))}))
+        .collect();
+    let (request, question) = world.ask(1, json!({"kind": "choice", "options": options, "multiple": true})).await;
+    let all: Vec<_> = (0..100).map(|number| format!("v{number}")).collect();
+    world.ana.answer(&request, json!(all)).await;
+    let closed = world.api.shows(question.id, "ana on api answered").await;
+    let plain = regex::Regex::new("<[^>]*>").unwrap().replace_all(closed.text(), "").into_owned();
+    assert!(plain.encode_utf16().count() <= 4096 && closed.buttons().is_empty(), "{closed:?}");
+}
+
+/// A keyboard that is shown late does not bring the buttons of a settled question back.
+#[tokio::test]
+async fn what_is_ticked_at_the_last_moment_brings_no_button_back() {
+    let world = World::start().await;
+    let options = json!([{"value": "eu"}, {"value": "us"}]);
+    let (request, question) = world.ask(1, json!({"kind": "choice", "options": options, "multiple": true})).await;
+    let limited = hearback_tests::telegram::Wrong::Refused(429, "Too Many Requests: retry after 1".into(), Some(1));
+    world.api.wrong("editMessageReplyMarkup", limited);
+    world.tap(ANA, &question, "eu").await;
+    world.ana.answer(&request, json!(["us"])).await;
+    world.api.shows(question.id, "ana on api answered").await;
+    let tried = world.api.until("the late look", |api| {
+        let after = api.calls_of("answerCallbackQuery").len();
+        (after == 1).then(|| api.messages().into_iter().find(|one| one.id == question.id))
+    });
+    assert!(tried.await.unwrap().buttons().is_empty());
+    // What was put off is through once she is answered again.
+    world.tap(ANA, &question, "eu").await;
+    let closed = world.api.messages().into_iter().find(|one| one.id == question.id).unwrap();
+    assert!(closed.buttons().is_empty() && closed.text().contains("answered"), "{closed:?}");
+}

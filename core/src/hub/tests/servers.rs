@@ -128,7 +128,7 @@ struct Receiving {
     inner: MemoryChannel,
     running: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
-    ends: Arc<Mutex<Option<Error>>>,
+    ends: Arc<Mutex<Vec<Error>>>,
 }
 
 struct Under(Arc<AtomicUsize>);
@@ -177,7 +177,7 @@ impl Channel for Receiving {
         let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
         let _under = Under(self.running.clone());
-        let fault = self.ends.lock().take();
+        let fault = self.ends.lock().pop();
         if let Some(fault) = fault {
             return Err(fault);
         }
@@ -197,7 +197,7 @@ impl Channel for Receiving {
 #[tokio::test]
 async fn of_two_servers_one_runs_a_channel_and_the_other_goes_on() {
     let world = World::plain();
-    let (running, most, ends) = (Arc::default(), Arc::default(), Arc::<Mutex<Option<Error>>>::default());
+    let (running, most, ends) = (Arc::default(), Arc::default(), Arc::<Mutex<Vec<Error>>>::default());
     let start = |seed| {
         let clock: Arc<dyn Clock> = world.clock.clone();
         let inner = MemoryChannel::new("poll".parse().unwrap(), MemoryChannel::CAPABILITIES);
@@ -239,12 +239,25 @@ async fn of_two_servers_one_runs_a_channel_and_the_other_goes_on() {
     world.calm().await;
 
     // A run that fails is run again, and the lease is no hindrance.
-    *ends.lock() = Some(Error::new(ErrorKind::Unavailable, "poll.run", "cut off"));
+    let cut = || Error::new(ErrorKind::Unavailable, "poll.run", "cut off");
+    ends.lock().push(cut());
     let last = start(5);
     world.calm().await;
     assert_eq!(count(), 0, "it waits a little");
     world.pass(Duration::from_secs(2)).await;
     assert_eq!(count(), 1);
     assert_eq!(most.load(Ordering::SeqCst), 1);
+    last.cancel();
+    world.calm().await;
+
+    // However often it fails, it is run again within a minute.
+    ends.lock().extend((0..12).map(|_| cut()));
+    let last = start(6);
+    for left in (0..12).rev() {
+        world.pass(Duration::from_mins(1)).await;
+        assert!(ends.lock().len() <= left, "{left}");
+    }
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(count(), 1);
     last.cancel();
 }
