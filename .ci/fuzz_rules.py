@@ -263,6 +263,7 @@ UNSAYABLE = {
             r"address: an address has 1 to 512 bytes",  # bytes
             r"channel: there is no channel named",
             r"channel: this channel knows people by their account",
+            r"address: is needed: this channel links no accounts",  # a channel without links
         ],
     ),
     "confirm_address": [r"code: is not the one that was sent"],
