@@ -1,27 +1,32 @@
 //! The Telegram channel before a Bot API over real HTTP that does what it is told to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hearback_adapters::telegram::Telegram;
 use hearback_core::{
+    ErrorKind,
     channel::{Address, Callback, Capabilities, Channel, Inbox, Parts},
     clock::ManualClock,
-    feedback::Request,
+    event::EventId,
+    feedback::{Request, RequestState},
     layer::Operation,
-    person::UserRef,
+    person::{Asker, UserRef},
     vault::MemoryVault,
 };
 use hearback_tests::{
     channel::{
         Applies, Event, Fault, Harness, Heard, Proof,
-        bench::{SEND_TIMEOUT, channel_name},
+        bench::{BEGIN, SEND_TIMEOUT, channel_name, person},
         call_back,
+        inbox::RecordingInbox,
     },
+    store::terms,
     telegram::{BotApi, TOKEN, Wrong, tap},
 };
 use http::{HeaderMap, Method};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// The number of the person who is asked.
 const PERSON: i64 = 700_100;
@@ -37,6 +42,24 @@ const fn method(operation: Operation) -> &'static str {
         Operation::Probe | Operation::Link | Operation::Callback => "getMe",
         Operation::Send => "sendMessage",
         Operation::Settle => "editMessageText",
+    }
+}
+
+impl Bot {
+    /// One of a hub at this address, which decides how it hears.
+    async fn at(public_url: &str, clock: Arc<ManualClock>) -> Self {
+        let api = BotApi::start().await;
+        let parts = Parts {
+            clock,
+            vault: Arc::new(MemoryVault::default()),
+            callbacks_url: format!("{public_url}api/channels/"),
+            public_url: public_url.into(),
+            outbound_allow: "127.0.0.0/8".parse().unwrap(),
+            send_timeout: SEND_TIMEOUT,
+        };
+        let settings = json!({"kind": Self::KIND, "bot_token": TOKEN, "api_url": api.url()});
+        let channel = hearback_adapters::configurable().build(channel_name().as_str(), settings, &parts).unwrap();
+        Self { channel, api }
     }
 }
 
@@ -65,18 +88,7 @@ impl Harness for Bot {
     }
 
     async fn open(_: Capabilities, clock: Arc<ManualClock>) -> Self {
-        let api = BotApi::start().await;
-        let parts = Parts {
-            clock,
-            vault: Arc::new(MemoryVault::default()),
-            callbacks_url: "https://hub.example/api/channels/".into(),
-            public_url: "https://hub.example/".into(),
-            outbound_allow: "127.0.0.0/8".parse().unwrap(),
-            send_timeout: SEND_TIMEOUT,
-        };
-        let settings = json!({"kind": Self::KIND, "bot_token": TOKEN, "api_url": api.url()});
-        let channel = hearback_adapters::configurable().build(channel_name().as_str(), settings, &parts).unwrap();
-        Self { channel, api }
+        Self::at("https://hub.example/", clock).await
     }
 
     fn channel(&self) -> Arc<dyn Channel> {
@@ -151,3 +163,38 @@ fn button(request: &Request) -> String {
 }
 
 hearback_tests::channel_conformance!(Bot);
+
+/// The suite tells by the webhook. What a poll brings is confirmed by the next one, which asks for what follows.
+#[tokio::test]
+async fn what_a_poll_brings_is_confirmed_once_it_is_stored() {
+    let request = Arc::new(Request {
+        id: uuid::Uuid::from_u128(1).into(),
+        asker: Asker { user: person(), token: None },
+        terms: terms(vec![person()]),
+        created_at: BEGIN,
+        expires_at: BEGIN.after(Duration::from_hours(1)),
+        created_event: EventId(0),
+        state: RequestState::Pending,
+    });
+    let Bot { channel, api } = Bot::at("http://127.0.0.1:8000/", Arc::new(ManualClock::at(BEGIN))).await;
+    let inbox = RecordingInbox::of(request.clone(), person());
+    inbox.fail(Some(ErrorKind::Unavailable));
+    let number = api.tell(tap(PERSON, PERSON, 1, &button(&request)));
+    let error = channel.run(inbox.clone(), CancellationToken::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(api.calls_of("getUpdates").iter().all(|poll| poll["offset"].is_null()), "nothing is confirmed");
+    inbox.fail(None);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (inbox, stop) = (inbox.clone(), stop.clone());
+        async move { channel.run(inbox, stop).await }
+    });
+    api.until("the confirmation", |api| {
+        api.calls_of("getUpdates").iter().any(|poll| poll["offset"] == number + 1).then_some(())
+    })
+    .await;
+    assert_eq!(inbox.stored().len(), 1);
+    assert_eq!(api.answer(1).await, "Your answer: Approved.");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}

@@ -14,6 +14,7 @@ use hearback_core::{
         Outbound, Parts, Reach, Receipt, SendRate, Settlement, read_settings,
     },
     error::FieldError,
+    feedback::{Ending, Question, Request},
     id::RequestId,
     secret::{ExposeSecret, Secret},
 };
@@ -38,7 +39,7 @@ use crate::{
     question::{self, TEXT_MAX, minute},
     settings::{Settings, is_callable},
     speak::Idle,
-    update::Sent,
+    update::{Chat, Sent},
 };
 
 /// What the Bot API lets a bot send (core.telegram.org/bots/faq, "My bot is hitting limits").
@@ -223,18 +224,12 @@ impl Bot {
         // The refusal says that nothing was sent. Nor is what it replied to where it goes now.
         let moved = SendMessage { chat_id: ChatId(chat).into(), reply_parameters: None, ..message };
         let sent: Sent = self.api.call(asked, &moved).await?;
-        Ok(Sent { chat: Some(crate::update::Chat { id: chat, kind: None }), ..sent })
+        Ok(Sent { chat: Some(Chat { id: chat, kind: None }), ..sent })
     }
 
     /// Shows at every message that shows a question once more how it ended. If that fails it is tried again: what is closed
     /// twice is closed.
-    async fn close_copies(
-        &self,
-        request: &hearback_core::feedback::Request,
-        chat: i64,
-        in_group: bool,
-        ending: &hearback_core::feedback::Ending,
-    ) -> Result<()> {
+    async fn close_copies(&self, request: &Request, chat: i64, in_group: bool, ending: &Ending) -> Result<()> {
         let copies = self.memory.copies(request.id, chat).await?;
         for copy in &copies {
             match self.close(ChatId(chat).into(), *copy, request, in_group, ending).await {
@@ -250,9 +245,9 @@ impl Bot {
         &self,
         chat: Recipient,
         message: i32,
-        request: &hearback_core::feedback::Request,
+        request: &Request,
         in_group: bool,
-        ending: &hearback_core::feedback::Ending,
+        ending: &Ending,
     ) -> Result<(), Refusal> {
         let text = question::settled(request, in_group, ending);
         let mut edit = EditMessageText::new(chat, MessageId(message), text);
@@ -307,11 +302,11 @@ pub(crate) fn parts_of(bot: &str, receipt: &Receipt) -> Option<(i64, i32)> {
 /// The buttons of a question, or what forces a reply to it.
 pub(crate) fn markup(
     request: RequestId,
-    question: &hearback_core::feedback::Question,
+    question: &Question,
     view: &View,
     answer_url: Option<&str>,
 ) -> Option<ReplyMarkup> {
-    if matches!(question, hearback_core::feedback::Question::Input { .. }) {
+    if matches!(question, Question::Input { .. }) {
         return Some(ReplyMarkup::ForceReply(
             ForceReply::new().input_field_placeholder(Some("Your answer".to_owned())),
         ));

@@ -134,7 +134,7 @@ impl Bot {
             }
             Action::Prompt { chat, below: above, user, request, value } => {
                 let force = ForceReply::new().input_field_placeholder(Some("Your comment".to_owned())).selective();
-                let text = words::prompt(&request, &value);
+                let text = words::prompt(&request, &value, (chat < 0).then_some(user));
                 let mut prompt = message(ChatId(chat).into(), text, Some(ReplyMarkup::ForceReply(force)));
                 prompt.reply_parameters = above.map(below);
                 let sent = self.send_message(asked, prompt).await?;

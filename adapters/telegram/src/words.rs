@@ -3,12 +3,13 @@
 use hearback_core::{
     channel::{Pending, Recorded},
     error::{Error, Retry},
-    feedback::{Question, Verdict},
+    feedback::{Question, Request, Verdict},
     hub::Responded,
     limits::whole_seconds,
     person::{Linked, UserRef},
     store::Counts,
 };
+use serde_json::Value;
 
 use crate::{
     html::{bold, escape},
@@ -144,10 +145,11 @@ pub(crate) fn info(counts: Counts, page: &str, docs: &str) -> String {
     )
 }
 
-/// What asks for a comment, as HTML.
-pub(crate) fn prompt(request: &hearback_core::feedback::Request, value: &serde_json::Value) -> String {
+/// What asks for a comment, as HTML. In a group it names the person whose reply is meant, so that their app alone asks for it.
+pub(crate) fn prompt(request: &Request, value: &Value, of: Option<i64>) -> String {
+    let whom = of.map(|user| format!("<a href=\"tg://user?id={user}\">👤</a> ")).unwrap_or_default();
     format!(
-        "💬 Reply to this message with your comment. With it you answer {} to “{}”.",
+        "{whom}💬 Reply to this message with your comment. With it you answer {} to “{}”.",
         bold(&shown(&request.terms.question, value)),
         escape(&title(request))
     )

@@ -25,6 +25,11 @@ async fn a_bystander_is_refused_privately_and_the_person_asked_answers() {
     assert!(world.tap(BEN, &question, "Reject with a comment").await.contains("You are not asked"));
     let verdicts: Vec<_> = world.responses(&request).await.iter().map(|one| one["verdict"].clone()).collect();
     assert_eq!(verdicts, ["refused", "refused"]);
+    world.tap(ANA, &question, "Reject with a comment").await;
+    let prompt = world.api.message(&GROUP.to_string(), 2).await;
+    assert!(prompt.text().contains(&format!("tg://user?id={ANA}")), "her app alone asks for it: {}", prompt.text());
+    assert_eq!(prompt.fields["reply_markup"]["selective"], true);
+    world.api.tell(text(BEN, GROUP, "I say so, too", Some(prompt.id)));
     assert_eq!(world.tap(ANA, &question, "Approve").await, "Your answer: Approved.");
     assert_eq!(world.outcome(&request).await["by"]["username"], "ana");
     let closed = world.api.shows(question.id, "ana on telegram answered").await;
