@@ -58,17 +58,7 @@ impl World {
 
     async fn on(clock: Arc<dyn Clock>, public_url: Option<&str>) -> Self {
         let api = BotApi::start().await;
-        let server = TestServer::on(clock, |config| {
-            let settings = json!({"kind": "telegram", "bot_token": TOKEN, "api_url": api.url()});
-            config.channels.insert("telegram".into(), settings);
-            if let Some(url) = public_url {
-                config.public_url = url.parse().unwrap();
-            }
-            unlimited(config);
-        })
-        .await;
-        let ana = server.register("ana").await;
-        let agent = server.agent(&ana).await;
+        let (server, ana, agent) = hub(clock, &api.url(), public_url).await;
         Self { api, server, ana, agent }
     }
 
@@ -166,6 +156,22 @@ impl World {
         let within = tokio::time::timeout(crate::socket::SOON, found).await;
         within.unwrap_or_else(|_| panic!("the channel is not {what}"))
     }
+}
+
+/// A hub with a bot at this API, its first person, and an agent of hers.
+async fn hub(clock: Arc<dyn Clock>, api_url: &str, public_url: Option<&str>) -> (TestServer, Caller, Caller) {
+    let server = TestServer::on(clock, |config| {
+        let settings = json!({"kind": "telegram", "bot_token": TOKEN, "api_url": api_url});
+        config.channels.insert("telegram".into(), settings);
+        if let Some(url) = public_url {
+            config.public_url = url.parse().unwrap();
+        }
+        unlimited(config);
+    })
+    .await;
+    let ana = server.register("ana").await;
+    let agent = server.agent(&ana).await;
+    (server, ana, agent)
 }
 
 /// Moves a clock on until something holds.

@@ -23,6 +23,8 @@ pub const USERNAME: &str = "hearback_test_bot";
 /// What goes wrong with a call.
 #[derive(Clone, Debug)]
 pub enum Wrong {
+    /// Nothing: what is ordered next is for the call after it.
+    Nothing,
     /// It is refused: the status, the description, and `parameters.retry_after`.
     Refused(u16, String, Option<u64>),
     /// It is refused like that, and the description repeats everything that was sent.
@@ -292,7 +294,7 @@ impl BotApi {
             (status, json!({"ok": false, "error_code": status, "description": description, "parameters": parameters}))
         };
         let (status, answer) = match wrong {
-            None => {
+            None | Some(Wrong::Nothing) => {
                 let answered = select! {
                     answered = self.take(&method, &body) => answered,
                     // The hub gave up.

@@ -198,7 +198,8 @@ impl Bot {
                     return Ok(say(words::NOT_LINKED));
                 };
                 let mut actions = say(&words::pending(&pending));
-                actions.push(Action::Again { chat: chat.id, awaiting: pending.out });
+                let again = |awaiting| Action::Again { chat: chat.id, awaiting: Box::new(awaiting) };
+                actions.extend(pending.out.into_iter().map(again));
                 Ok(actions)
             }
         }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hearback_core::{
-    Error, ErrorKind, Retry, Timestamp,
+    ErrorKind, Retry, Timestamp,
     channel::{Awaiting, Content, Inbox},
     feedback::Request,
     id::RequestId,
@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use crate::{
     api::{About, Asked, Refusal},
     channel::{Bot, below, message, outgoing, parts_of},
+    hear::address,
     keyboard::{View, keyboard},
     memory::Prompt,
     words,
@@ -74,8 +75,8 @@ pub(crate) enum Action {
     Prompt { chat: i64, below: Option<i32>, user: i64, request: Arc<Request>, value: Value },
     /// Shows a page of a keyboard with what its person has ticked by then.
     Show { chat: i64, message: i32, page: usize, user: i64, request: Arc<Request>, answer_url: Option<String> },
-    /// Shows questions once more.
-    Again { chat: i64, awaiting: Vec<Awaiting> },
+    /// Shows a question once more.
+    Again { chat: i64, awaiting: Box<Awaiting> },
 }
 
 impl Bot {
@@ -155,24 +156,21 @@ impl Bot {
                 }
                 self.close_if_over(request.id, chat, message, inbox).await
             }
-            Action::Again { chat, awaiting } => self.show_again(chat, awaiting, inbox).await,
+            Action::Again { chat, awaiting } => self.show_again(chat, &awaiting, inbox).await,
         }
     }
 
-    /// Shows questions once more, below where they stand. One that is over by then is closed at once, since nobody else knows
+    /// Shows a question once more, below where it stands. One that is over by then is closed at once, since nobody else knows
     /// of this message yet.
-    async fn show_again(&self, chat: i64, awaiting: Vec<Awaiting>, inbox: &dyn Inbox) -> Result<(), Refusal> {
-        for Awaiting { outbound, receipt } in awaiting {
-            let Content::Request { request, .. } = &outbound.content else { continue };
-            self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
-            let address = chat.to_string().parse().map_err(|_| unexpected())?;
-            let mut again = outgoing(self.api.bot(), &address, &outbound)?;
-            again.reply_parameters = parts_of(self.api.bot(), &receipt).map(|(_, message)| below(message));
-            let sent = self.send_message(Asked::once("telegram.speak"), again).await?;
-            self.memory.copied(request.id, chat, sent.message_id).await?;
-            self.close_if_over(request.id, chat, sent.message_id, inbox).await?;
-        }
-        Ok(())
+    async fn show_again(&self, chat: i64, awaiting: &Awaiting, inbox: &dyn Inbox) -> Result<(), Refusal> {
+        let Awaiting { outbound, receipt } = awaiting;
+        let Content::Request { request, .. } = &outbound.content else { return Ok(()) };
+        self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
+        let mut again = outgoing(self.api.bot(), &address(chat)?, outbound)?;
+        again.reply_parameters = parts_of(self.api.bot(), receipt).map(|(_, message)| below(message));
+        let sent = self.send_message(Asked::once("telegram.speak"), again).await?;
+        self.memory.copied(request.id, chat, sent.message_id).await?;
+        self.close_if_over(request.id, chat, sent.message_id, inbox).await
     }
 
     async fn close_if_over(&self, id: RequestId, chat: i64, message: i32, inbox: &dyn Inbox) -> Result<(), Refusal> {
@@ -202,10 +200,6 @@ fn patience(refusal: &Refusal) -> Option<Duration> {
         (ErrorKind::RateLimited, Retry::After(wait)) if wait <= PATIENCE => Some(wait),
         _ => None,
     }
-}
-
-fn unexpected() -> Error {
-    Error::new(ErrorKind::Unexpected, "telegram.speak", "a chat's number is no address")
 }
 
 #[cfg(test)]

@@ -180,13 +180,12 @@ impl Hub {
             Ok(receipt) => return Attempted::so(DeliveryState::Sent { receipt }),
             Err(error) => error,
         };
-        if error.is_blocked()
-            && let Err(error) = self.addresses.block(channel.name(), &delivery.address, self.clock.now()).await
-        {
-            // The next send is refused too, and marks it.
-            warn!(%error, channel = %channel.name(), "a blocked address could not be marked");
-        }
         if error.is_blocked() {
+            let marked = self.addresses.block(channel.name(), &delivery.address, self.clock.now()).await;
+            if let Err(error) = marked {
+                // The next send is refused too, and marks it.
+                warn!(%error, channel = %channel.name(), "a blocked address could not be marked");
+            }
             let failed = Attempted::so(DeliveryState::Failed { reason: BLOCKED.into() });
             return Attempted { error: Some(error.to_string()), ..failed };
         }

@@ -79,3 +79,24 @@ async fn a_reply_to_what_was_shown_again_answers_it() {
     world.write(ANA, "this one", Some(again.id)).await;
     assert_eq!(world.outcome(&request).await["value"], "this one");
 }
+
+/// What Telegram puts off is shown once more, and what it has taken is not.
+#[tokio::test]
+async fn pending_that_comes_too_fast_shows_everything_once() {
+    use hearback_tests::telegram::Wrong;
+    let world = World::start().await;
+    for count in [1, 2] {
+        let (request, _) = world.ask(count, json!({"kind": "approval"})).await;
+        crate::socket::delivery_status(&world.agent, &request, "sent").await;
+    }
+    let limited = Wrong::Refused(429, "Too Many Requests: retry after 1".into(), Some(1));
+    for wrong in [Wrong::Nothing, Wrong::Nothing, limited] {
+        world.api.wrong("sendMessage", wrong);
+    }
+    assert!(world.write(ANA, "/pending", None).await.text().contains("2 questions await you"));
+    world.api.message(&ANA.to_string(), 5).await;
+    // Said after all of that, to the same person.
+    assert!(world.write(ANA, "/info", None).await.text().contains("Hearback"));
+    let all = world.api.messages();
+    assert_eq!(all.iter().filter(|message| message.text().contains("Deploy 1.4.2?")).count(), 4, "{all:#?}");
+}

@@ -148,21 +148,6 @@ impl Between {
     }
 }
 
-async fn hub(api_url: &str, public_url: Option<&str>) -> (TestServer, Caller, Caller) {
-    let server = TestServer::with(|config| {
-        let settings = json!({"kind": "telegram", "bot_token": TOKEN, "api_url": api_url});
-        config.channels.insert("telegram".into(), settings);
-        if let Some(url) = public_url {
-            config.public_url = url.parse().unwrap();
-        }
-        unlimited(config);
-    })
-    .await;
-    let ana = server.register("ana").await;
-    let agent = server.agent(&ana).await;
-    (server, ana, agent)
-}
-
 /// A story from the link to the last answer.
 async fn story(emulator: &Emulator, ana: &Caller, agent: &Caller) {
     let link = ana.post("/api/me/addresses", json!({"channel": "telegram"})).await;
@@ -213,7 +198,7 @@ async fn story(emulator: &Emulator, ana: &Caller, agent: &Caller) {
 #[tokio::test]
 async fn somebody_elses_telegram_is_polled() {
     let Some(emulator) = Emulator::start().await else { return };
-    let (_server, ana, agent) = hub(&emulator.url, None).await;
+    let (_server, ana, agent) = hub(Arc::new(SystemClock), &emulator.url, None).await;
     story(&emulator, &ana, &agent).await;
 }
 
@@ -221,7 +206,7 @@ async fn somebody_elses_telegram_is_polled() {
 async fn somebody_elses_telegram_calls_the_hub() {
     let Some(emulator) = Emulator::start().await else { return };
     let between = Between::start(&emulator).await;
-    let (server, ana, agent) = hub(&between.own, Some("https://hub.example.org/")).await;
+    let (server, ana, agent) = hub(Arc::new(SystemClock), &between.own, Some("https://hub.example.org/")).await;
     *between.hub.lock().unwrap() = server.url();
     let set = async {
         while between.secret.lock().unwrap().is_empty() {

@@ -33,6 +33,7 @@ async fn a_public_https_domain_is_called_with_a_secret() {
     let webhook = world.api.webhook();
     assert_eq!(webhook["url"], "https://hub.example.org/api/channels/telegram/webhook");
     assert_eq!(webhook["allowed_updates"], json!(["message", "callback_query", "my_chat_member"]));
+    assert_eq!(webhook["max_connections"], 1, "one after another");
     assert!(world.api.calls_of("getUpdates").is_empty(), "what calls is not polled");
     let (request, question) = world.ask(1, json!({"kind": "approval"})).await;
     let approved = numbered(tap(ANA, ANA, question.id, &question.button("Approve")), 77);
