@@ -26,6 +26,7 @@ use hearback_tests::{
 };
 use http::{HeaderMap, Method};
 use serde_json::json;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// The number of the person who is asked.
@@ -180,7 +181,8 @@ async fn what_a_poll_brings_is_confirmed_once_it_is_stored() {
     let inbox = RecordingInbox::of(request.clone(), person());
     inbox.fail(Some(ErrorKind::Unavailable));
     let number = api.tell(tap(PERSON, PERSON, 1, &button(&request)));
-    let error = channel.run(inbox.clone(), CancellationToken::new()).await.unwrap_err();
+    let run = channel.run(inbox.clone(), CancellationToken::new());
+    let error = timeout(Duration::from_secs(30), run).await.expect("the run ends").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(api.calls_of("getUpdates").iter().all(|poll| poll["offset"].is_null()), "nothing is confirmed");
     inbox.fail(None);
